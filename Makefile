@@ -1,0 +1,43 @@
+# Everything that a contributor or CI does has a target here. `make demo` and `make test` work from a fresh clone
+# on Debian and Ubuntu, as root or as a user with sudo; a second run only does what is new.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+WARDEN := $(filter-out sandbox/warden/test_% sandbox/warden/fuzz_%,$(wildcard sandbox/warden/*.c)) $(wildcard sandbox/warden/*.h)
+
+.PHONY: help demo test test-offline test-c lint types bench setup clean
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: .venv/ready ## Install what is missing on this machine, and build into .venv
+
+.venv/ready: pyproject.toml hatch_build.py tools/setup.sh $(WARDEN)
+	@tools/setup.sh
+	@touch $@
+
+demo: .venv/ready ## Check two honest packages and two inert thieves, and show what a user sees
+	@tools/demo.sh
+
+test: .venv/ready ## The whole test suite, real guests included
+	@$(PYTHON) -m pytest
+
+test-offline: .venv/ready ## The unit tests, in a network namespace without any network
+	@$(PYTHON) tools/offline.py $(PYTHON) -m pytest -q -m "not native and not registry"
+
+test-c: .venv/ready ## The warden's own tests, under the address and undefined-behaviour sanitizers
+	@tools/test-warden.sh
+
+lint: .venv/ready ## ruff
+	@$(PYTHON) -m ruff check .
+
+types: .venv/ready ## mypy --strict
+	@$(PYTHON) -m mypy
+
+bench: .venv/ready ## Measure what watching costs (docs/performance.md)
+	@$(PYTHON) -m benchmarks
+
+clean: ## Remove what was built here
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis sandbox/warden/warden

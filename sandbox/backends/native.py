@@ -1,0 +1,157 @@
+"""The native backend: a guest made of namespaces by bubblewrap, without root and without a daemon.
+
+The warden makes a user, network, process and time namespace of its own and runs bubblewrap inside them; it stays
+outside the guest's mounts and processes, so the package can neither see nor signal it. As root it maps the guest's
+user to a number that owns nothing on the host; as an ordinary user the guest is that user, without capabilities.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sandbox.backends import GuestSpec, Running
+from sandbox.errors import BackendError
+from sandbox.warden import PROGRAM
+
+GUEST_USER_ON_HOST = 1_879_048_192
+"""First of a range of user numbers that no distribution gives out; each guest of root's takes one of them."""
+
+MASKED = ("/usr/local", "/usr/lib/python3/dist-packages", "/usr/share/doc", "/usr/src")
+"""Parts of /usr that tell of the host rather than serve as a toolchain."""
+
+CONFIGURATION = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
+"""What programs under /usr need of the host's /etc; everything else there is the persona's."""
+
+
+def _file_system(spec: GuestSpec) -> list[str]:
+    """bubblewrap's arguments for what the guest sees of a file system."""
+    half = str(spec.limits.disk // 2)
+    small = str(64 * 1024 * 1024)
+    arguments = ["--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        path = Path("/", name)
+        if path.is_symlink():
+            arguments += ["--symlink", os.readlink(path), str(path)]
+        elif path.is_dir():
+            arguments += ["--ro-bind", str(path), str(path)]
+    for masked in MASKED:
+        if os.path.isdir(masked):
+            arguments += _empty(masked)
+    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    arguments += ["--size", small, "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+    arguments += ["--size", small, "--perms", "0755", "--tmpfs", "/etc"]
+    for path_text in CONFIGURATION:
+        arguments += ["--ro-bind-try", path_text, path_text]
+    for scratch in ("/tmp", "/var/tmp"):
+        size = half if scratch == "/tmp" else small
+        arguments += ["--size", size, "--perms", "1777", "--tmpfs", scratch]
+    arguments += ["--size", small, "--perms", "0755", "--tmpfs", "/run"]
+    arguments += ["--size", half, "--perms", "0755", "--tmpfs", spec.home]
+    arguments += ["--perms", "0700", "--dir", "/root", "--dir", "/srv", "--dir", "/opt", "--dir", "/mnt"]
+    for host, guest in spec.mounts:
+        arguments += ["--ro-bind", host, guest]
+    for path_text in spec.masks:
+        arguments += _empty(path_text)
+    for path_text, target in spec.links:
+        arguments += ["--symlink", target, path_text]
+    return arguments
+
+
+def _empty(folder: str) -> list[str]:
+    return ["--size", "4096", "--perms", "0755", "--tmpfs", folder, "--remount-ro", folder]
+
+
+def _laid_over(spec: GuestSpec, folder: Path) -> list[str]:
+    """Arguments that put the spec's files over the real ones, from a folder that goes with the guest."""
+    arguments = []
+    for number, (path, content) in enumerate(spec.files):
+        source = folder / str(number)
+        source.write_bytes(content)
+        source.chmod(0o444)
+        arguments += ["--ro-bind", str(source), path]
+    return [*arguments, "--remount-ro", "/"]
+
+
+class Native:
+    """See the module."""
+
+    name = "native"
+
+    def missing(self) -> tuple[str, str] | None:
+        """See `Backend.missing`. Only what is quick to see; the kernel's refusals show when a guest starts."""
+        if not sys.platform.startswith("linux"):
+            return "the native backend needs Linux", "run baitbox on Linux"
+        if shutil.which("bwrap") is None:
+            return "bubblewrap (bwrap) is not installed", "apt-get install bubblewrap"
+        if not os.access(PROGRAM, os.X_OK):
+            return (
+                "the warden was not built with this baitbox",
+                "reinstall it with a C compiler present: apt-get install gcc libc6-dev",
+            )
+        return None
+
+    def start(self, spec: GuestSpec) -> Running:
+        """See `Backend.start`."""
+        problem = self.missing()
+        if problem:
+            raise BackendError(*problem)
+        bwrap = shutil.which("bwrap") or "bwrap"
+        folder = Path(tempfile.mkdtemp(prefix="guest-"))
+        folder.chmod(0o755)
+        arguments = [bwrap, "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--as-pid-1"]
+        arguments += ["--hostname", spec.host_name, "--chdir", "/"]
+        arguments += [*_file_system(spec), *_laid_over(spec, folder)]
+        user = GUEST_USER_ON_HOST + os.getpid() % 65536 if os.geteuid() == 0 else 0
+        ours, theirs = socket.socketpair()
+        messages = tempfile.TemporaryFile()
+        head = [str(PROGRAM), "native", str(theirs.fileno()), str(spec.uptime), str(user), "--"]
+        try:
+            process = subprocess.Popen(
+                head + arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=messages,
+                stderr=messages,
+                pass_fds=[theirs.fileno()],
+                env={"PATH": "/usr/bin:/bin"},
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise BackendError(f"the warden could not be started: {error}") from error
+        finally:
+            theirs.close()
+
+        def stop() -> str:
+            if process.poll() is None:
+                try:
+                    process.wait(1.0)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+            if messages.closed:
+                return ""
+            messages.seek(0)
+            said = messages.read(2000).decode("utf-8", "replace").strip()
+            messages.close()
+            return explain(said)
+
+        return Running(ours, stop)
+
+
+def explain(said: str) -> str:
+    """What to do about what bubblewrap or the kernel said."""
+    if "user namespace was refused" in said or "setting up uid map" in said or "maps were refused" in said:
+        return f"{said}; run `baitbox doctor`: this kernel or system refuses user namespaces"
+    return said
+
+
+BACKEND = Native()

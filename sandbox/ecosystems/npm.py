@@ -1,0 +1,331 @@
+"""npm: install with scripts on, load every entry point, run every bin, open a shell. See docs/phases.md."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from sandbox.ecosystems import _entry_points
+from sandbox.errors import TargetError
+from sandbox.plan import Artifact, Installed, Phase, Toolchain
+
+MOST_ENTRIES = 24
+MOST_EXPANDED = 8
+MOST_BINS = 12
+_IMPORT_SECONDS = 45.0
+_HELP_SECONDS = 10.0
+_RUN_SECONDS = 5.0
+
+_NAME = re.compile(r"(@[\w!~*'().-]+/)?[\w!~*'().-]+", re.ASCII)
+_BIN = re.compile(r"[\w@.~+][\w@.~+-]{0,99}", re.ASCII)
+_ROOT_SCRIPTS = frozenset(
+    ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
+)
+_NAMES = """
+assert async_hooks buffer child_process cluster console constants crypto dgram diagnostics_channel dns domain
+events fs http http2 https inspector module net os path perf_hooks process punycode querystring readline repl
+stream string_decoder sys timers tls trace_events tty url util v8 vm wasi worker_threads zlib
+"""
+_BUILT_IN = frozenset(_NAMES.split())
+"""Names under which Node loads a module of its own, so that a package of that name would never run."""
+_LOADABLE = (".js", ".cjs", ".mjs", ".node", ".json")
+
+
+class Npm:
+    """The npm ecosystem; see `plan.Ecosystem` for what each method promises."""
+
+    name = "npm"
+    programs: tuple[str, ...] = ("node", "npm")
+
+    def prepare(
+        self, artifact: Artifact, tools: Toolchain, home: str, project: str
+    ) -> list[tuple[str, bytes]]:
+        """The project that the package is installed into."""
+        del tools, home
+        manifest = {
+            # npm refuses to install a package into a project of its own name.
+            "name": "storefront-tools" if artifact.name != "storefront-tools" else "storefront-scripts",
+            "version": "0.3.1",
+            "private": True,
+            "description": "Build and release scripts for the storefront",
+            "license": "UNLICENSED",
+        }
+        return [(f"{project}/package.json", json.dumps(manifest, indent=2).encode() + b"\n")]
+
+    def directories(self, artifact: Artifact, tools: Toolchain, home: str, project: str) -> list[str]:
+        """The folder that a package folder is unpacked into."""
+        del tools, home
+        return [_checkout(artifact, project)] if _has_own_scripts(artifact) else []
+
+    def links(self, artifact: Artifact, tools: Toolchain, home: str, project: str) -> list[tuple[str, str]]:
+        """None."""
+        del artifact, tools, home, project
+        return []
+
+    def install(self, artifact: Artifact, tools: Toolchain, project: str, seconds: float) -> list[Phase]:
+        """`npm install SPEC`; for a folder with scripts of its own, `npm install` in a copy of it as well."""
+        if artifact.spec.startswith("-") or not artifact.spec.isprintable():
+            raise TargetError(f"npm cannot be told to install {artifact.spec!r}")
+        command = (tools.node, tools.npm_cli, "install", *_flags(tools.npm_version))
+        environment = _environment(tools)
+        phases = [
+            Phase(
+                name="install",
+                kind="install",
+                argv=(*command, artifact.spec),
+                cwd=project,
+                environment=environment,
+                seconds=seconds,
+            )
+        ]
+        if _has_own_scripts(artifact):
+            # `prepare` of the package itself runs for whoever clones it, not for who installs its tarball.
+            folder = _checkout(artifact, project)
+            unpack = ("tar", "-xzf", artifact.upload[0][0], "-C", folder, "--strip-components=1")
+            steps = {"install:unpack": (unpack, project), "install:folder": (command, folder)}
+            phases += [
+                Phase(name=name, kind="install", argv=argv, cwd=cwd, environment=environment, seconds=seconds)
+                for name, (argv, cwd) in steps.items()
+            ]
+        return phases
+
+    def wanted(self, artifact: Artifact, project: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The package's folder, the folder of its main file, and the bins: scripts may have made them."""
+        if not _is_name(artifact.name):
+            return (), ()
+        package = f"{project}/node_modules/{artifact.name}"
+        inside = [f"{package}/{folder}" for folder in _entry_points.main_folders(artifact.manifest)]
+        return (package, *inside, f"{project}/node_modules/.bin"), ()
+
+    def exercise(
+        self, artifact: Artifact, installed: Installed, tools: Toolchain, project: str, seconds: float
+    ) -> tuple[list[Phase], list[str]]:
+        """Load the entry points, run the bins, open a shell."""
+        if not _is_name(artifact.name):
+            return [], ["The package's name is not one that npm knows: nothing of it is loaded."]
+        files = _files(artifact, installed, project)
+        base = Phase(name="", kind="import", argv=(), cwd=project, environment=_environment(tools))
+        imports, notes = _imports(artifact, files, tools, base, seconds)
+        names, left_out = _bins(artifact, files, installed, project)
+        runs, more = _runs(names, left_out, base, project, seconds)
+        notes += more + _limits(artifact.manifest, files, tools)
+        return [*imports, *runs, _shell(base, seconds)], notes
+
+
+ECOSYSTEM = Npm()
+
+
+def _flags(version: str) -> list[str]:
+    """What makes this npm run every script, whatever its defaults, and ask and say little."""
+    flags = [
+        "--ignore-scripts=false",
+        "--foreground-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--no-progress",
+        "--no-update-notifier",
+        "--loglevel=warn",
+    ]
+    number = _version(version)
+    if not number or number >= (12,):
+        # npm 12 turned scripts, git and URL dependencies off. Older ones have them on, and not all know these
+        # flags; a script sees them in its environment, so they are given only where they are needed. A version
+        # that cannot be read counts as new: npm would refuse the flags aloud, but skips scripts in silence.
+        flags += [f"--allow-{kind}=all" for kind in ("git", "remote", "file", "directory")]
+        flags.append("--dangerously-allow-all-scripts")
+    return flags
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"[0-9]{1,9}", text)[:3])
+
+
+def _environment(tools: Toolchain) -> dict[str, str]:
+    folders = ["/usr/local/bin", "/usr/bin", "/bin"]
+    node, python = posixpath.dirname(tools.node), posixpath.dirname(tools.python)
+    if node and node not in folders:
+        folders.insert(1, node)
+    if python and python not in folders:
+        folders.append(python)
+    return {"PATH": ":".join(folders), **tools.environment}
+
+
+def _is_name(name: str) -> bool:
+    parts = name.removeprefix("@").split("/")
+    return len(name) <= 214 and _NAME.fullmatch(name) is not None and not {".", ".."} & set(parts)
+
+
+def _has_own_scripts(artifact: Artifact) -> bool:
+    if artifact.kind != "folder" or not artifact.upload or not _is_name(artifact.name):
+        return False
+    scripts = artifact.manifest.get("scripts")
+    named = _ROOT_SCRIPTS & scripts.keys() if isinstance(scripts, dict) else frozenset()
+    return bool(named) or any(posixpath.basename(file) == "binding.gyp" for file in artifact.files)
+
+
+def _checkout(artifact: Artifact, project: str) -> str:
+    return f"{posixpath.dirname(project)}/code/{artifact.name.rpartition('/')[2]}"
+
+
+def _files(artifact: Artifact, installed: Installed, project: str) -> frozenset[str]:
+    """The package's files by their path inside it: those of the archive, and those that installing made."""
+    files = set(artifact.files)
+    if "package.json" not in files:
+        # An archive's files stand in one folder, usually `package/`.
+        manifests = [file for file in files if file.endswith("/package.json") and file.count("/") == 1]
+        top = min(manifests, default="").removesuffix("package.json")
+        files = {file.removeprefix(top) for file in files if file.startswith(top)}
+    package = f"{project}/node_modules/{artifact.name}"
+    for folder, entries in installed.listings.items():
+        if folder == package or folder.startswith(f"{package}/"):
+            inside = posixpath.relpath(folder, package)
+            files |= {posixpath.normpath(f"{inside}/{name}") for name, is_folder in entries if not is_folder}
+    return frozenset(files)
+
+
+def _imports(
+    artifact: Artifact, files: frozenset[str], tools: Toolchain, base: Phase, seconds: float
+) -> tuple[list[Phase], list[str]]:
+    """`require` and `import()` of each entry point, each in a fresh process."""
+    found = _entry_points.find(artifact.manifest, files, MOST_ENTRIES, MOST_EXPANDED)
+    base = msgspec.structs.replace(base, seconds=min(seconds, _IMPORT_SECONDS), required=False)
+    has_main = any(entry.subpath == "." for entry in found.entries)
+    phases: list[Phase] = []
+    for entry in found.entries:
+        # Sub-paths may need peers that are not there, so they only have to be tried; the main entry has to
+        # load, or one of the others where there is no main one. A main file that is no program (styles,
+        # TypeScript) is tried as well, since `require` runs a file of any name, but may fail.
+        reached = entry.required or entry.imported or ""
+        extension = posixpath.splitext(reached)[1]
+        counts = (entry.subpath == "." or not has_main) and (not extension or extension in _LOADABLE)
+        either = f"import:{artifact.name}" if counts else ""
+        for mode in _modes(entry, artifact.manifest, files, tools.node_version):
+            file = entry.required if mode == "require" else entry.imported
+            specifier, code = _load(artifact.name, entry.subpath, file or "", mode)
+            argv = ("-e", code) if mode == "require" else ("--input-type=module", "-e", code)
+            name = f"import:{specifier} ({mode})"
+            phases.append(msgspec.structs.replace(base, name=name, argv=(tools.node, *argv), either=either))
+    notes = []
+    if not phases:
+        kind = "only type declarations" if _is_types_only(artifact.manifest, files) else "no module to load"
+        notes.append(f"The package has {kind}: nothing is imported.")
+    if found.skipped:
+        notes.append(f"{found.skipped} more entry points are not imported: there are limits.")
+    if found.data:
+        notes.append(f"{found.data} entry points hold data or styles, not programs, and are not loaded.")
+    if found.unreachable:
+        notes.append(f"{found.unreachable} entry points are closed to Node (types, browser): not loaded.")
+    return phases, notes
+
+
+def _modes(
+    entry: _entry_points.Entry, manifest: Mapping[str, object], files: frozenset[str], node: str
+) -> list[str]:
+    """How an entry point is loaded: both ways where they can differ in what runs."""
+    ways = {"require": entry.required, "import": entry.imported}
+    modes = [mode for mode, file in ways.items() if file is not None]
+    kinds = {file: _entry_points.file_format(file, manifest, files) for file in ways.values() if file}
+    if "import" in modes and kinds.get(entry.required or "") == "module" and not _requires_modules(node):
+        modes.remove("require")  # this Node refuses before it runs a line of it
+    if entry.subpath != "." and entry.required == entry.imported and len(modes) == 2:
+        # The same file: one way runs all that there is to run, and every process costs time.
+        modes = ["import" if kinds.get(entry.imported or "") == "module" else "require"]
+    if kinds.get(entry.imported or "") == "data" and "import" in modes and len(modes) == 2:
+        modes.remove("import")  # import() of JSON wants an attribute; require() reads it
+    return modes
+
+
+def _requires_modules(version: str) -> bool:
+    number = _version(version)
+    return (20, 19) <= number < (21,) or number >= (22, 12)
+
+
+def _load(name: str, subpath: str, file: str, mode: str) -> tuple[str, str]:
+    """(what is loaded, as reports name it; the program that loads it)."""
+    shown = specifier = name + subpath.removeprefix(".")
+    if name in _BUILT_IN:
+        specifier = f"./node_modules/{name}" + (f"/{file}" if file and not file.startswith("..") else "")
+    quoted = json.dumps(specifier)
+    return shown, f"require({quoted})" if mode == "require" else f"await import({quoted})"
+
+
+def _is_types_only(manifest: Mapping[str, object], files: frozenset[str]) -> bool:
+    return "types" in manifest or "typings" in manifest or any(file.endswith(".d.ts") for file in files)
+
+
+def _bins(
+    artifact: Artifact, files: frozenset[str], installed: Installed, project: str
+) -> tuple[list[str], int]:
+    """The names under which npm links the package's programs, and how many were refused or left out."""
+    declared = artifact.manifest.get("bin")
+    names: list[str] = []
+    if isinstance(declared, str):
+        names = [artifact.name]
+    elif isinstance(declared, dict):
+        names = [str(name) for name in declared]
+    folder = artifact.manifest.get("directories")
+    place = folder.get("bin") if isinstance(folder, dict) else None
+    if declared is None and isinstance(place, str):
+        inside = posixpath.normpath(place)
+        names = sorted(posixpath.basename(file) for file in files if posixpath.dirname(file) == inside)
+    # npm links only the last part of a name, wherever the rest of it points; so that is what runs.
+    linked = dict.fromkeys(re.split(r"[/\\:]", name)[-1] for name in names)
+    sound = [name for name in linked if _BIN.fullmatch(name) and name not in (".", "..")]
+    present = {name for name, _ in installed.listings.get(f"{project}/node_modules/.bin", ())}
+    kept = [name for name in sound if not present or name in present][:MOST_BINS]
+    return kept, len(linked) - len(kept)
+
+
+def _runs(
+    names: list[str], left_out: int, base: Phase, project: str, seconds: float
+) -> tuple[list[Phase], list[str]]:
+    """Each bin with `--help`, then without arguments; either may go on for as long as it is let."""
+    phases = []
+    for name in names:
+        program = f"{project}/node_modules/.bin/{name}"
+        for arguments, limit in ((("--help",), _HELP_SECONDS), ((), _RUN_SECONDS)):
+            phases.append(
+                msgspec.structs.replace(
+                    base,
+                    name=" ".join((f"run:{name}", *arguments)),
+                    kind="run",
+                    argv=(program, *arguments),
+                    seconds=min(seconds, limit),
+                    required=False,
+                    open_ended=True,
+                )
+            )
+    if not left_out:
+        return phases, []
+    why = f"beyond the first {MOST_BINS}, not installed, or of an unusual name"
+    return phases, [f"{left_out} of the package's programs (bin) are not run: {why}."]
+
+
+def _shell(base: Phase, seconds: float) -> Phase:
+    """A login shell reads the profile; the interactive one in it reads ~/.bashrc, whatever that does."""
+    return msgspec.structs.replace(
+        base,
+        name="shell",
+        kind="shell",
+        argv=("/bin/bash", "-l", "-i", "-c", "bash -i -c 'exit 0'"),
+        seconds=min(seconds, _HELP_SECONDS),
+    )
+
+
+def _limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:
+    """What no phase shows, for this package."""
+    notes = ["What the package does only when its functions are called, with arguments, is not exercised."]
+    systems = manifest.get("os")
+    names = [systems] if isinstance(systems, str) else systems if isinstance(systems, list) else []
+    allowed = [name for name in names if isinstance(name, str) and not name.startswith("!")]
+    if (allowed and "linux" not in allowed) or "!linux" in names:
+        notes.append("The package says that it is not for Linux: what it does elsewhere is not exercised.")
+    if "browser" in manifest:
+        notes.append("The package has a browser build, which is not exercised.")
+    if "binding.gyp" in files and "npm_config_nodedir" not in tools.environment:
+        notes.append("Node's headers are not installed here, so the package's native addon cannot be built.")
+    return notes

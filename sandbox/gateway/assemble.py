@@ -1,0 +1,266 @@
+"""Puts together again what was split over several names or requests, so that `recognise` can look at the whole.
+
+Every message becomes fields (a query value, a path segment, a label). Fields of the same place in messages of the same
+group are joined in the order of their arrival, and where the messages number themselves, in that order. Pure, bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+Field = tuple[str, bytes]
+
+_MOST_GROUPS = 2048
+_MOST_SLOTS = 512
+_MOST_SLOTS_IN_ALL = 50_000
+_MOST_IN_SLOT = 256 * 1024
+_MOST_IN_ALL = 48 * 1024 * 1024
+_LONGEST_FIELD = 4096
+_WINDOW = 1024
+_GROWTH = 1.25
+_DIVIDER = b" | "
+_JOINED = frozenset({"all labels", "all query", "all header", "all json", "all form"})
+"""Places that hold several values of one message: new already when they come alone."""
+_PARTS = re.compile(rb"[:;|,._-]")
+
+
+class _Slot:
+    """The pieces seen at one place. Each remembers which message brought it."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.messages: list[int] = []
+        self.size = 0
+        self.due = 2.0
+        self.changes = True
+
+
+class _Group:
+    def __init__(self) -> None:
+        self.slots: dict[str, _Slot] = {}
+        self.count = 0
+        self.recent: OrderedDict[tuple[Field, ...], None] = OrderedDict()
+
+
+class Assembler:
+    """Remembers fields by group. `lost` counts pieces that were dropped because a limit was reached."""
+
+    def __init__(self) -> None:
+        self._groups: OrderedDict[object, _Group] = OrderedDict()
+        self._size = 0
+        self._slots = 0
+        self.lost: Counter[str] = Counter()
+
+    def add(self, group: object, fields: Sequence[Field]) -> list[bytes]:
+        """Remember a message; returns what should be looked at now. A message that was just seen is a repetition
+        (IPv4 and IPv6 of one name, a retry) and is left out."""
+        state = self._group(group)
+        key = tuple(fields)
+        if key in state.recent:
+            return []
+        state.recent[key] = None
+        if len(state.recent) > 16:
+            state.recent.popitem(last=False)
+        state.count += 1
+        windows: list[bytes] = []
+        whole: list[bytes] = []
+        for name, value in self._numbered(fields):
+            slot = self._slot(state, name)
+            if slot is None or not self._append(slot, value, state.count):
+                continue
+            if len(slot.pieces) < 2:
+                if name in _JOINED:
+                    windows.append(value)
+                continue
+            before = b"".join(slot.pieces[-min(len(slot.pieces), 96) : -1])[-_WINDOW:]
+            windows.append(before + slot.pieces[-1])
+            if len(slot.pieces) >= slot.due:
+                slot.due = len(slot.pieces) * _GROWTH
+                slot.changes = False
+                whole += _orders(slot, state.slots)
+        return ([_DIVIDER.join(windows)] if windows else []) + whole
+
+    def flush(self) -> Iterator[tuple[object, bytes]]:
+        """Everything that grew since it was last looked at as a whole."""
+        for group, state in self._groups.items():
+            for slot in state.slots.values():
+                if slot.changes and len(slot.pieces) > 1:
+                    slot.changes = False
+                    for data in _orders(slot, state.slots):
+                        yield group, data
+
+    def _group(self, group: object) -> _Group:
+        state = self._groups.get(group)
+        if state is None:
+            state = self._groups[group] = _Group()
+            if len(self._groups) > _MOST_GROUPS:
+                _, oldest = self._groups.popitem(last=False)
+                self._size -= sum(slot.size for slot in oldest.slots.values())
+                self._slots -= len(oldest.slots)
+                if any(len(slot.pieces) > 1 for slot in oldest.slots.values()):
+                    self.lost["groups of messages"] += 1
+        else:
+            self._groups.move_to_end(group)
+        return state
+
+    def _slot(self, state: _Group, name: str) -> _Slot | None:
+        slot = state.slots.get(name)
+        if slot is None:
+            if len(state.slots) >= _MOST_SLOTS or self._slots >= _MOST_SLOTS_IN_ALL:
+                self.lost["places in messages"] += 1
+                return None
+            self._slots += 1
+            slot = state.slots[name] = _Slot()
+        return slot
+
+    def _append(self, slot: _Slot, value: bytes, message: int) -> bool:
+        """Keep a piece; of a long one only the ends, which is where a split would show. False: nothing new."""
+        if len(value) > _LONGEST_FIELD:
+            half = _LONGEST_FIELD // 2
+            value = value[:half] + _DIVIDER + value[-half:]
+        if not value or (slot.pieces and slot.pieces[-1] == value):
+            return False
+        if slot.size + len(value) > _MOST_IN_SLOT or self._size + len(value) > _MOST_IN_ALL:
+            self.lost["pieces of messages"] += 1
+            return False
+        slot.pieces.append(value)
+        slot.messages.append(message)
+        slot.size += len(value)
+        slot.changes = True
+        self._size += len(value)
+        return True
+
+    @staticmethod
+    def _numbered(fields: Iterable[Field]) -> Iterator[Field]:
+        """The fields, and the parts of those that carry a number or a mark of their own (`07-4a6f62`)."""
+        for name, value in fields:
+            yield name, value
+            if len(value) <= _LONGEST_FIELD:
+                parts = _PARTS.split(value, 4)
+                if 2 <= len(parts) <= 4:
+                    for place, part in enumerate(parts):
+                        yield f"{name}#{place}", part
+
+
+def _orders(slot: _Slot, slots: dict[str, _Slot]) -> list[bytes]:
+    """The pieces joined: as they came, by their number, without the counter at their beginning or end."""
+    joined = [b"".join(slot.pieces)]
+    for other in slots.values():
+        numbers = _numbers(other) if other is not slot else None
+        if numbers is not None:
+            known = [pair for pair in zip(slot.messages, slot.pieces, strict=True) if pair[0] in numbers]
+            known.sort(key=lambda pair: numbers[pair[0]])
+            joined.append(b"".join(piece for _, piece in known))
+            break
+    joined += [b"".join(pieces) for pieces in _without_counter(slot.pieces)]
+    return list(dict.fromkeys(data for data in joined if data))
+
+
+def _numbers(slot: _Slot) -> dict[int, int] | None:
+    """Message to number, where every piece of this slot is a different small whole number."""
+    if len(slot.pieces) < 2 or not all(len(piece) <= 6 and piece.isdigit() for piece in slot.pieces):
+        return None
+    numbers = {message: int(piece) for message, piece in zip(slot.messages, slot.pieces, strict=True)}
+    return numbers if len(set(numbers.values())) == len(numbers) else None
+
+
+def _without_counter(pieces: list[bytes]) -> Iterator[list[bytes]]:
+    """The pieces in the order of the counter that all of them begin or end with, and without it.
+
+    A counter is a number of fixed width whose values, sorted, are consecutive; chance costs us a look, no more.
+    """
+    for width in range(1, min(5, *(len(piece) for piece in pieces))):
+        for head in (True, False):
+            counters = [piece[:width] if head else piece[-width:] for piece in pieces]
+            if not all(counter.isdigit() and len(counter) == width for counter in counters):
+                continue
+            order = sorted(zip((int(counter) for counter in counters), pieces, strict=True))
+            if order[-1][0] - order[0][0] != len(order) - 1 or len({number for number, _ in order}) != len(order):
+                continue
+            yield [piece[width:] if head else piece[:-width] for _, piece in order]
+
+
+# Fields -----------------------------------------------------------------------------------------------------
+
+
+def name_fields(name: bytes) -> list[Field]:
+    """The labels of a looked-up name left of its domain, counted from the right, and all of them joined."""
+    labels = name.rstrip(b".").split(b".")[:-2]
+    if not labels:
+        return []
+    fields = [(f"label{place}", label) for place, label in enumerate(reversed(labels))]
+    fields.append(("all labels", b"".join(labels)))
+    if len(labels) > 1:
+        fields.append(("first labels", b"".join(labels[:-1])))
+    return fields
+
+
+def domain(name: bytes) -> bytes:
+    """What names of one tunnel have in common: the last two labels."""
+    return b".".join(name.rstrip(b".").lower().split(b".")[-2:])
+
+
+def url_fields(url: bytes) -> list[Field]:
+    """Path segments and query values of an absolute URL."""
+    rest = url.split(b"://", 1)[-1]
+    path, _, query = rest.partition(b"?")
+    segments = path.split(b"/")[1:]
+    fields = [(f"path{place}", unquote_to_bytes(segment)) for place, segment in enumerate(segments[:12])]
+    if len(segments) > 1:
+        fields.append(("last", unquote_to_bytes(segments[-1])))
+    return fields + _form(query, "query")
+
+
+def _form(text: bytes, kind: str) -> list[Field]:
+    fields: list[Field] = []
+    for pair in text.split(b"&", 64)[:64]:
+        key, sign, value = pair.partition(b"=")
+        value = unquote_to_bytes(value if sign else key)
+        fields.append((f"{kind}:{key[:40].decode('latin-1') if sign else ''}", value))
+    if len(fields) > 1:
+        fields.append((f"all {kind}", b"".join(value for _, value in fields)))
+    return [field for field in fields if field[1]]
+
+
+def header_fields(headers: Sequence[tuple[str, str]]) -> list[Field]:
+    """One field a header, and all values joined."""
+    fields = [(f"header:{name[:40].lower()}", value.encode("latin-1", "replace")) for name, value in headers[:32]]
+    if len(fields) > 1:
+        fields.append(("all header", b"".join(value for _, value in fields)))
+    return fields
+
+
+def body_fields(body: bytes) -> list[Field]:
+    """The strings and numbers of a JSON body, the values of a form, and the body itself."""
+    fields: list[Field] = [("body", body)]
+    if not body or len(body) > 64 * 1024:
+        return fields
+    if body[:1] in b"{[":
+        try:
+            leaves = list(_leaves(json.loads(body), "", 0))[:64]
+        except (ValueError, RecursionError):
+            return fields
+        fields += [(f"json{key}", value) for key, value in leaves]
+        if len(leaves) > 1:
+            fields.append(("all json", b"".join(value for _, value in leaves if not value.isdigit())))
+    elif b"=" in body[:256] and b"\n" not in body[:256]:
+        fields += _form(body, "form")
+    return fields
+
+
+def _leaves(value: Any, key: str, depth: int) -> Iterator[Field]:
+    if isinstance(value, str):
+        yield key, value.encode("utf-8", "surrogatepass")
+    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1_000_000:
+        yield key, str(value).encode()
+    elif depth < 6 and isinstance(value, dict):
+        for name, inner in list(value.items())[:64]:
+            yield from _leaves(inner, f"{key}.{name[:40]}", depth + 1)
+    elif depth < 6 and isinstance(value, list):
+        for inner in value[:256]:
+            yield from _leaves(inner, f"{key}[]", depth + 1)

@@ -1,0 +1,421 @@
+"""Undoes one layer of encoding, every way that fits: what `recognise` searches for bait, layer under layer.
+
+Pure, and written for hostile input: no function here raises, and all work is paid for from an `Allowance`. Most
+functions first ask a C-speed question (translate, find) and only then look closely, since nearly all that a guest
+sends is innocent.
+"""
+
+from __future__ import annotations
+
+import binascii
+import bz2
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+SHORTEST = 12
+"""No token is shorter, so shorter runs of letters need no decoding."""
+
+_MOST_EXPANSION = 8 * 1024 * 1024
+_MOST_STARTS = 16
+_SURROUNDINGS = 1024
+_SMALL = 256 * 1024
+
+
+class Allowance:
+    """How many more bytes may be produced, how often at most. `exceeded` says why something was left undone."""
+
+    def __init__(self, size: int, steps: int) -> None:
+        self.size = size
+        self.steps = steps
+        self.exceeded = ""
+
+    def spend(self, size: int) -> bool:
+        """Pay for one buffer of `size` bytes; False, and `exceeded`, where there is not enough left."""
+        if self.steps <= 0 or size > self.size:
+            self.exceeded = self.exceeded or "too many layers to undo"
+            return False
+        self.steps -= 1
+        self.size -= size
+        return True
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Bytes at some depth. `spans` are where undelimited content may begin and end (raw deflate has no magic)."""
+
+    data: bytes
+    spans: tuple[tuple[int, int], ...] = ()
+
+
+class Layer(NamedTuple):
+    """What one decoding made: its name, and whether plain tokens pass through it unchanged."""
+
+    encoding: str
+    part: Part
+    transparent: bool = False
+
+
+def _classes(members: bytes, mark: bytes, other: bytes = b".") -> bytes:
+    return bytes(mark[0] if code in members else other[0] for code in range(256))
+
+
+_DIGITS = b"0123456789"
+_HEX = _DIGITS + b"abcdefABCDEF"
+_LOWER = b"abcdefghijklmnopqrstuvwxyz"
+_WORD = _LOWER + _LOWER.upper() + _DIGITS + b"+/-_"
+_IS_WORD = _classes(_WORD, b"w")
+_ONLY_WORD = bytes(code if code in _WORD else 32 for code in range(256))
+_PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
+_IS_HEX = _classes(_HEX, b"h")
+_ONLY_HEX = bytes(code if code in _HEX else 32 for code in range(256))
+_IS_HEX_PAIRS = bytes(104 if code in _HEX else 115 if code in b" :-,." else 46 for code in range(256))
+_IS_UPPER32 = _classes(_LOWER.upper() + b"234567", b"u")
+_IS_LOWER32 = _classes(_LOWER + b"234567", b"u")
+_IS_DIGIT = bytes(100 if code in _DIGITS else code for code in range(256))
+_IS_WIDE = bytes(48 if code == 0 else 112 if 32 <= code < 127 else 46 for code in range(256))
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_FOLD = re.compile(rb"\n[ \t]+")
+
+
+def long_runs(data: bytes) -> list[bytes]:
+    """The stretches of at least `SHORTEST` letters of the base64 alphabets, standard and URL, line breaks left out."""
+    if b"\n " in data or b"\n\t" in data:
+        data = _FOLD.sub(b"", data)
+    if b"w" * SHORTEST not in data.translate(_IS_WORD, b"\r\n"):
+        return []
+    return [run for run in data.translate(_ONLY_WORD, b"\r\n").split() if len(run) >= SHORTEST]
+
+
+def layers(part: Part, runs: list[bytes], allowance: Allowance) -> Iterator[Layer]:
+    """Every way to undo one layer of `part`. `runs` are its long runs that are new; yields lazily and never raises."""
+    data = part.data
+    yield from _transparent(data)
+    if runs:
+        yield from _base64([run for run in runs if len(run) >= 16])
+        joined = b" ".join(runs)
+        yield from _hex(joined)
+        yield from _base32(joined)
+    yield from _spaced_hex(data)
+    yield from _numbers(data)
+    yield from _compressed(part, allowance)
+
+
+def backwards(part: Part) -> Part:
+    """The same bytes from last to first."""
+    size = len(part.data)
+    return Part(part.data[::-1], tuple((size - end, size - start) for start, end in part.spans))
+
+
+def may_be_backwards(part: Part, runs: list[bytes]) -> bool:
+    """Whether looking at `part` from its end can show anything."""
+    data = part.data
+    if runs or any(magic[::-1] in data for magic in (_GZIP, _ZIP, _XZ)):
+        return True
+    return is_text(data) or bool(part.spans and len(data) <= _SMALL)
+
+
+def is_text(data: bytes) -> bool:
+    """Whether nearly all of `data` is printable ASCII: escapes in anything else are there by chance."""
+    sample = data[:: 1 + len(data) // 65536]
+    return len(sample.translate(None, _PRINTABLE)) * 10 <= len(sample)
+
+
+# Layers that leave most letters as they are -----------------------------------------------------------------
+
+
+_PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
+_ESCAPE = re.compile(
+    rb"""\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|([nrtbf"'/\\]))"""
+)
+_ENTITY = re.compile(rb"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|(amp|lt|gt|quot|apos));?")
+_NAMED = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
+_SHORT = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+
+
+def _character(code: int) -> bytes:
+    if code < 256:
+        return bytes((code,))  # binary data in a string; tokens are ASCII anyway
+    return chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else b""
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    braces, four, two, octal, short = match.groups()
+    if short is not None:
+        return _SHORT.get(short, short)
+    if two is not None:
+        return bytes((int(two, 16),))
+    if octal is not None:
+        return bytes((int(octal, 8),))
+    return _character(int(braces or four, 16))
+
+
+def _unentity(match: re.Match[bytes]) -> bytes:
+    decimal, hexadecimal, named = match.groups()
+    if named is not None:
+        return _NAMED[named]
+    return _character(int(decimal) if decimal is not None else int(hexadecimal, 16))
+
+
+def _around(data: bytes, pattern: re.Pattern[bytes]) -> bytes:
+    """Only what surrounds the matches: in binary data they are few, and nearly always chance."""
+    pieces = []
+    covered = 0
+    for match in pattern.finditer(data):
+        start, end = max(covered, match.start() - _SURROUNDINGS), match.end() + _SURROUNDINGS
+        if start > covered:
+            pieces.append(b" ")
+        pieces.append(data[start:end])
+        covered = max(covered, end)
+    return b"".join(pieces)
+
+
+def _transparent(data: bytes) -> Iterator[Layer]:
+    changes: tuple[tuple[str, bytes, re.Pattern[bytes], Callable[[bytes], bytes]], ...] = (
+        ("url", b"%", _PERCENT, unquote_to_bytes),
+        ("escape", b"\\", _ESCAPE, lambda text: _ESCAPE.sub(_unescape, text)),
+        ("html", b"&", _ENTITY, lambda text: _ENTITY.sub(_unentity, text)),
+    )
+    for name, sign, pattern, undo in changes:
+        if sign in data and pattern.search(data):
+            plain = undo(data if is_text(data) else _around(data, pattern))
+            yield Layer(name, whole(plain), transparent=True)
+    if b"\x00" not in data:
+        return
+    if b"p0" * 8 in data.translate(_IS_WIDE):
+        yield Layer("utf-16", whole(data.replace(b"\x00", b"")), transparent=True)
+    for half in range(2):
+        if data[half::2].count(b"\x00") * 10 > len(data) * 4:
+            yield Layer("utf-16", whole(data[1 - half :: 2]), transparent=True)
+
+
+def _value_spans(data: bytes) -> tuple[tuple[int, int], ...]:
+    """Where values begin: after an empty line (multipart), after `=` (forms, queries), after a quote (JSON)."""
+    spans = [(0, len(data))]
+    for sign in (b"\r\n\r\n", b"=", b'"'):
+        place = data.find(sign)
+        for _ in range(_MOST_STARTS // 3):
+            if place < 0:
+                break
+            spans.append((place + len(sign), len(data)))
+            place = data.find(sign, place + len(sign))
+    return tuple(spans)
+
+
+def whole(data: bytes) -> Part:
+    """What left the guest, as the part to begin with."""
+    return Part(data, _value_spans(data))
+
+
+# Alphabets --------------------------------------------------------------------------------------------------
+
+
+def _base64(runs: list[bytes]) -> Iterator[Layer]:
+    """All runs at once, at each of the four places where the first letter may stand in its group."""
+    if not runs:
+        return
+    padded = [run + b"A" * (4 + -len(run) % 4) for run in runs]
+    joined = b"".join(padded).translate(_TO_STANDARD)
+    spans = []
+    place = 0
+    for run, letters in zip(runs, padded, strict=True):
+        spans.append((place, place + len(run) * 3 // 4))
+        place += len(letters) // 4 * 3
+    likely = tuple(_likely(spans))
+    for shift in range(4):
+        data = binascii.a2b_base64(joined[shift:] + b"A" * shift)
+        yield Layer("base64", Part(data, likely if shift == 0 else ()))
+
+
+def _likely(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The first spans and the longest: whole contents are rarely behind many short ones."""
+    if len(spans) <= _MOST_STARTS:
+        return spans
+    longest = sorted(spans, key=lambda span: span[0] - span[1])[: _MOST_STARTS // 2]
+    return list(dict.fromkeys(spans[: _MOST_STARTS // 2] + longest))
+
+
+def _joined(pieces: list[bytes]) -> Part:
+    spans = []
+    place = 0
+    for piece in pieces:
+        spans.append((place, place + len(piece)))
+        place += len(piece) + 1
+    return Part(b" ".join(pieces), tuple(_likely(spans)))
+
+
+def _hex(joined: bytes) -> Iterator[Layer]:
+    if b"h" * (2 * SHORTEST) not in joined.translate(_IS_HEX):
+        return
+    runs = [run for run in joined.translate(_ONLY_HEX).split() if len(run) >= 2 * SHORTEST]
+    for shift in range(2):
+        pieces = [binascii.unhexlify(run[shift : len(run) - (len(run) - shift) % 2]) for run in runs]
+        yield Layer("hex", _joined(pieces))
+
+
+_SPACED_HEX = re.compile(rb"(?:[0-9a-fA-F]{2}[ :,.-]){11,}[0-9a-fA-F]{2}")
+_PREFIXED_HEX = re.compile(rb"0[xX][0-9a-fA-F]{1,2}(?:[,;\s]{1,8}0[xX][0-9a-fA-F]{1,2}){11,}")
+
+
+def _spaced_hex(data: bytes) -> Iterator[Layer]:
+    if b"hhs" * 11 + b"hh" in data.translate(_IS_HEX_PAIRS):
+        found = [match.group().translate(None, b" :,.-") for match in _SPACED_HEX.finditer(data)]
+        if found:
+            yield Layer("hex", _joined([binascii.unhexlify(run) for run in found]))
+    if data.count(b"0x") + data.count(b"0X") >= SHORTEST:
+        pieces = [
+            bytes(int(number, 16) for number in re.findall(rb"0[xX]([0-9a-fA-F]{1,2})", match.group()))
+            for match in _PREFIXED_HEX.finditer(data)
+        ]
+        if pieces:
+            yield Layer("hex", _joined(pieces))
+
+
+_NUMBERS = re.compile(rb"(?:[0-9]{1,3},[ \t\r\n]{0,8}){11,}[0-9]{1,3}")
+
+
+def _numbers(data: bytes) -> Iterator[Layer]:
+    """Byte values in decimal, as `JSON.stringify` writes a Buffer."""
+    if data.count(b",") < SHORTEST - 1:
+        return
+    marked = data.translate(_IS_DIGIT, b" \t\r\n")
+    if b"d,dd," not in marked and b"d,ddd," not in marked:
+        return
+    pieces = []
+    for match in _NUMBERS.finditer(data):
+        values = [int(number) for number in match.group().split(b",")]
+        pieces.append(bytes(value & 255 for value in values))
+    if pieces:
+        yield Layer("decimal", _joined(pieces))
+
+
+_TO_DIGITS32 = bytes.maketrans(_LOWER.upper() + b"234567", _DIGITS + _LOWER[:22])
+_RUN32 = re.compile(rb"[A-Z2-7]{20,}|[a-z2-7]{20,}")
+
+
+def _base32(joined: bytes) -> Iterator[Layer]:
+    if b"u" * 20 not in joined.translate(_IS_UPPER32) and b"u" * 20 not in joined.translate(_IS_LOWER32):
+        return
+    runs = [run.upper() for run in _RUN32.findall(joined)]
+    padded = [run + b"A" * (8 + -len(run) % 8) for run in runs]
+    letters = b"".join(padded).translate(_TO_DIGITS32)
+    spans = []
+    place = 0
+    for run, piece in zip(runs, padded, strict=True):
+        spans.append((place, place + len(run) * 5 // 8))
+        place += len(piece) // 8 * 5
+    likely = tuple(_likely(spans))
+    for shift in range(8):
+        data = int(letters[shift:] + b"0" * shift, 32).to_bytes(len(letters) * 5 // 8, "big")
+        yield Layer("base32", Part(data, likely if shift == 0 else ()))
+
+
+# Compression ------------------------------------------------------------------------------------------------
+
+_GZIP, _ZIP, _BZIP2, _XZ = b"\x1f\x8b\x08", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\x00"
+_ZLIB = (b"x\x01", b"x^", b"x\x9c", b"x\xda")
+_MAGICS = (_GZIP, _ZIP, _BZIP2, _XZ, *_ZLIB)
+_NAMES = {_GZIP: "gzip", _ZIP: "zip", _BZIP2: "bzip2", _XZ: "xz"}
+
+
+def _compressed(part: Part, allowance: Allowance) -> Iterator[Layer]:
+    data = part.data
+    most = 64 + len(data) // 8192
+    for magic in _MAGICS:
+        place = data.find(magic)
+        tries = 0
+        while place >= 0:
+            tries += 1
+            if tries > most:
+                allowance.exceeded = allowance.exceeded or "too many beginnings of compressed data"
+                break
+            plain = _expand(data, place, magic, allowance)
+            if len(plain) >= SHORTEST:
+                yield Layer(_NAMES.get(magic, "zlib"), Part(plain, ((0, len(plain)),)))
+            place = data.find(magic, place + 1)
+    for start, end in part.spans:
+        if is_text(data[start : min(end, start + 64)]):
+            continue
+        plain = inflate(memoryview(data)[start:end], allowance, patient=False)
+        if len(plain) >= SHORTEST:
+            yield Layer("deflate", Part(plain, ((0, len(plain)),)))
+
+
+def _expand(data: bytes, place: int, magic: bytes, allowance: Allowance) -> bytes:
+    view = memoryview(data)[place:]
+    if magic == _GZIP:
+        return inflate(view[_gzip_header(data, place) :], allowance)
+    if magic == _ZIP:
+        if len(view) < 30:
+            return b""
+        header = 30 + int.from_bytes(view[26:28], "little") + int.from_bytes(view[28:30], "little")
+        return inflate(view[header:], allowance) if view[8] == 8 else b""
+    if magic in _ZLIB:
+        return inflate(view[2:], allowance)
+    try:
+        engine = bz2.BZ2Decompressor() if magic == _BZIP2 else lzma.LZMADecompressor(memlimit=128 * 1024 * 1024)
+        return _limited(engine, view, allowance)
+    except (OSError, lzma.LZMAError, ValueError, MemoryError):
+        return b""
+
+
+class _Engine(Protocol):
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def eof(self) -> bool: ...
+    def decompress(self, data: bytes | memoryview, max_length: int = ...) -> bytes: ...
+
+
+def _limited(engine: _Engine, view: memoryview, allowance: Allowance) -> bytes:
+    limit = max(1, min(allowance.size, _MOST_EXPANSION))
+    plain = engine.decompress(view, limit)
+    if not engine.eof and not engine.needs_input:
+        allowance.exceeded = allowance.exceeded or "compressed data that expands too far"
+    return plain
+
+
+def _gzip_header(data: bytes, place: int) -> int:
+    """The length of a gzip header; its checksum and length at the end are not our business."""
+    if len(data) < place + 10:
+        return 10
+    flags = data[place + 3]
+    at = place + 10
+    if flags & 4:
+        at += 2 + int.from_bytes(data[at : at + 2], "little")
+    for flag in (8, 16):
+        if flags & flag:
+            end = data.find(b"\x00", at)
+            at = end + 1 if end >= 0 else len(data)
+    return at + (2 if flags & 2 else 0) - place
+
+
+def inflate(view: memoryview, allowance: Allowance, patient: bool = True) -> bytes:
+    """What a raw deflate stream holds, as far as it goes: cut or damaged streams give what came before. With
+    `patient` the bytes just before the damage are recovered too."""
+    engine = zlib.decompressobj(-15)
+    limit = max(1, min(allowance.size, _MOST_EXPANSION))
+    found: list[bytes] = []
+    size = place = 0
+    step, largest = 256, 65536
+    while place < len(view) and not engine.eof:
+        saved = engine.copy() if patient else None
+        try:
+            plain = engine.decompress(view[place : place + step], limit - size)
+        except zlib.error:
+            if saved is None or step == 1:
+                break
+            engine, step, largest = saved, max(1, step // 8), max(1, step // 8)
+            continue
+        found.append(plain)
+        size += len(plain)
+        place += step
+        step = min(step * 2, largest)
+        if engine.unconsumed_tail or size >= limit:
+            allowance.exceeded = allowance.exceeded or "compressed data that expands too far"
+            break
+    return b"".join(found)

@@ -1,0 +1,267 @@
+"""A running guest, as the pipeline uses it: plant, run a phase, look, end. Synchronous; the link does the I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+from typing import Literal, TypeVar
+
+import msgspec
+
+from sandbox import events, plan
+from sandbox.errors import BackendError
+from sandbox.link import Internet, Link
+from sandbox.recorder import Recorder
+from sandbox.warden import frames
+from sandbox.warden.frames import Host, Put, Text, Warden
+
+Value = TypeVar("Value")
+
+START_SECONDS = 20.0
+GRACE_SECONDS = 5.0
+"""How long the warden may take to answer before the guest counts as hung."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a phase ended (see `events.PhaseEnded`)."""
+
+    status: Literal["exited", "killed", "timeout", "failed"]
+    code: int = 0
+    seconds: float = 0.0
+
+
+class LoopThread:
+    """An asyncio loop on a thread of its own; `call` runs a function there and gives its result here."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="gateway", daemon=True)
+        self._thread.start()
+
+    def call(self, work: Callable[[], Value]) -> Value:
+        """Run `work()` on the loop's thread and wait for its result."""
+
+        async def run() -> Value:
+            return work()
+
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(GRACE_SECONDS)
+
+    def close(self) -> None:
+        """Stop the loop; what is still under way there is dropped."""
+
+        def stop() -> None:
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            self.loop.call_soon(self.loop.stop)
+
+        self.loop.call_soon_threadsafe(stop)
+        self._thread.join(GRACE_SECONDS)
+        if not self._thread.is_alive():
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.close()
+
+
+class Guest:
+    """One guest, from the moment its stream is open. `stop` (from the backend) ends it however it is. `traced` is
+    false only in benchmarks, which need the same guest without its syscall sensor."""
+
+    def __init__(
+        self,
+        loop: LoopThread,
+        stream: socket.socket,
+        recorder: Recorder,
+        internet: Internet,
+        watched: list[tuple[str, str]],
+        limits: plan.Limits,
+        stop: Callable[[], str],
+        *,
+        traced: bool = True,
+    ) -> None:
+        self._traced = traced
+        self._loop = loop
+        self._recorder = recorder
+        self._limits = limits
+        self._stop = stop
+        self._next = 1
+        self._watched = watched
+        stream.setblocking(False)
+        self._link = Link(recorder, internet, watched)
+
+        async def connect() -> Future[bytes]:
+            ready = self._link.expect(Warden.READY, 0)
+            await loop.loop.create_connection(lambda: self._link, sock=stream)
+            return ready
+
+        ready = asyncio.run_coroutine_threadsafe(connect(), loop.loop).result(START_SECONDS)
+        self._wait(ready, START_SECONDS, "start")
+
+    def _wait(self, future: Future[bytes], seconds: float, what: str) -> bytes:
+        try:
+            return future.result(seconds)
+        except Late:
+            raise BackendError(f"the guest did not {what} within {seconds:.0f} s", self._stop()) from None
+        except ConnectionError as error:
+            raise BackendError(f"the guest could not {what}: {error}", self._stop()) from None
+
+    def _ask(
+        self, kind: Host, answer: Warden, payload: bytes, what: str, seconds: float = GRACE_SECONDS
+    ) -> bytes:
+        identity = self._next
+        self._next += 1
+
+        def send() -> Future[bytes]:
+            future = self._link.expect(answer, identity)
+            self._link.send(kind, identity, payload)
+            return future
+
+        return self._wait(self._loop.call(send), seconds, what)
+
+    def prepare(self, puts: list[Put], cpus: int, loopback: list[int]) -> None:
+        """Plant everything, watch the decoys and seal the system's configuration.
+
+        Raises BackendError where the guest is gone; a file that could not be planted is a lost sensor in the
+        recording, so that the run cannot be clean.
+        """
+        limits = self._limits
+        parts = [
+            frames.pack_plan(
+                limits.sleep, limits.processes, limits.open_files, cpus, limits.memory, limits.disk
+            )
+        ]
+        parts += [frames.pack(Host.LOOPBACK, port) for port in loopback]
+        if not self._traced:
+            parts += [frames.pack(Host.LISTEN, port) for port in (53, 80, 443)]
+        for put in puts:
+            parts += frames.pack_put(put)
+        parts += [
+            frames.pack(Host.WATCH, number, path.encode()) for number, (_, path) in enumerate(self._watched)
+        ]
+        self._loop.call(lambda: self._link.send_raw(b"".join(parts)))
+        self._ask(Host.SEAL, Warden.READY, b"", "be prepared", START_SECONDS)
+        for sensor in ("syscalls", "network", "witness", "gateway")[not self._traced :]:
+            self._recorder.add(events.SensorStarted, sensor=sensor)
+
+    def run(self, phase: plan.Phase, environment: dict[str, str], cwd: str) -> Outcome:
+        """Run a phase to its end or its limit. A guest that dies meanwhile makes the phase `failed`."""
+        identity = self._next
+        self._next += 1
+        limits = self._limits
+        started = time.monotonic()
+        self._recorder.phase = phase.name
+        try:
+            frame = frames.pack_spawn(
+                identity,
+                phase.argv,
+                {**environment, **phase.environment},
+                phase.cwd or cwd,
+                file_size=limits.disk,
+                memory=limits.memory,
+                processes=limits.processes,
+                open_files=limits.open_files,
+                traced=self._traced,
+            )
+        except ValueError as error:
+            return self._ended(phase, 0, "failed", 0, 0.0, str(error))
+
+        def send() -> tuple[Future[bytes], Future[bytes]]:
+            self._link.pending[identity] = phase
+            ended = self._link.expect(Warden.EXITED, identity)
+            failed = self._link.expect(Warden.SPAWN_FAILED, identity)
+            self._link.send_raw(frame)
+            return ended, failed
+
+        try:
+            ended, failed = self._loop.call(send)
+            status, late = self._await_end(identity, ended, phase.seconds)
+        except (ConnectionError, Late) as error:
+            seconds = time.monotonic() - started
+            return self._ended(phase, identity, "failed", 0, seconds, str(error) or "the guest hangs")
+        seconds = time.monotonic() - started
+        if late:
+            return self._ended(phase, identity, "timeout", 0, seconds)
+        if failed.done() and not failed.exception():
+            number = int.from_bytes(failed.result()[:4], "little")
+            return self._ended(phase, identity, "failed", 0, seconds, f"it could not be started ({number})")
+        if status & 0x7F:
+            return self._ended(phase, identity, "killed", status & 0x7F, seconds)
+        return self._ended(phase, identity, "exited", status >> 8 & 0xFF, seconds)
+
+    def _await_end(self, identity: int, ended: Future[bytes], seconds: float) -> tuple[int, bool]:
+        late = False
+        try:
+            raw = ended.result(seconds)
+        except Late:
+            late = True
+            self._loop.call(lambda: self._link.send(Host.STOP, identity))
+            raw = ended.result(GRACE_SECONDS)
+        return int.from_bytes(raw[:4], "little", signed=True), late
+
+    def _ended(
+        self,
+        phase: plan.Phase,
+        identity: int,
+        status: Literal["exited", "killed", "timeout", "failed"],
+        code: int,
+        seconds: float,
+        reason: str = "",
+    ) -> Outcome:
+        self._recorder.add(
+            events.PhaseEnded,
+            process=self._link.roots.get(identity, 0),
+            status=status,
+            code=code if status == "exited" else 0,
+            signal=code if status == "killed" else 0,
+            seconds=round(seconds, 3),
+            reason=reason,
+        )
+        self._recorder.phase = ""
+        return Outcome(status, code, seconds)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the guest still answers."""
+        return not self._link.gone
+
+    def listing(self, path: str) -> tuple[tuple[str, bool], ...]:
+        """A directory of the guest as (name, is a directory), at most 2,000; empty where there is none."""
+        raw = self._ask(Host.LIST, Warden.LISTING, path.encode(), "be read")
+        found = frames.strings(raw, 0)
+        return tuple((text.decode("utf-8", "replace"), kind == 2) for kind, text in found if kind != Text.CUT)
+
+    def read(self, path: str) -> bytes:
+        """At most the first 256 KiB of a regular file of the guest; empty where there is none."""
+        return self._ask(Host.READ, Warden.CONTENT, path.encode(), "be read")
+
+    def survivors(self) -> list[tuple[int, str, list[str]]]:
+        """Processes that are still alive: (serial, program, arguments), at most 64."""
+        raw = self._ask(Host.SURVEY, Warden.SURVEYED, b"", "be surveyed")
+        found, at = [], 0
+        while at + 4 < len(raw):
+            pid = int.from_bytes(raw[at : at + 4], "little")
+            at += 4
+            fields = []
+            for _ in range(2):
+                end = at + 3 + int.from_bytes(raw[at + 1 : at + 3], "little")
+                fields.append(raw[at + 3 : end].decode("utf-8", "backslashreplace"))
+                at = end
+            found.append((self._link.tracker.serial(pid), fields[0], fields[1].split("\0")[:-1]))
+        return found
+
+    def end(self) -> None:
+        """End the guest and wait until it is gone. Never raises: the recording says what went wrong."""
+        try:
+            self._ask(Host.END, Warden.ENDED, b"", "end", GRACE_SECONDS)
+        except BackendError as error:
+            if not self._link.gone:
+                self._recorder.add(events.SensorLost, sensor="guest", reason=str(error))
+        settled = asyncio.run_coroutine_threadsafe(self._link.settle(1.0), self._loop.loop)
+        try:
+            settled.result(GRACE_SECONDS)
+        except Late:
+            self._recorder.add(events.SensorLost, sensor="gateway", reason="answers that did not end")
+        self._stop()

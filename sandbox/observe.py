@@ -1,0 +1,285 @@
+"""Runs an artifact among bait and records what it does: the part of the pipeline that needs a guest.
+
+Order matters: the recording is open before the guest is, everything is planted and watched before the first
+phase, and the recording is closed only when the guest is gone.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from sandbox import bait, events, persona, plan
+from sandbox.backends import Backend, GuestSpec
+from sandbox.cache import Cache
+from sandbox.errors import RegistryError
+from sandbox.gateway.registry import Mirror
+from sandbox.gateway.server import Gateway
+from sandbox.gateway.tls import CertificateAuthority
+from sandbox.guest import Guest, LoopThread
+from sandbox.recorder import Recorder
+from sandbox.registries import Registries
+from sandbox.toolchain import HostTools
+from sandbox.warden.frames import Put
+
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+TRUST = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT")
+"""Tools that bring their own certificates are pointed at the system's, as companies that inspect TLS do."""
+SENSORS = ("syscalls", "network", "witness", "gateway")
+LINGER_STEP = 0.1
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one run needs, chosen by the pipeline."""
+
+    artifact: plan.Artifact
+    ecosystem: plan.Ecosystem
+    tools: HostTools
+    registries: Registries
+    cache: Cache
+    persona: persona.Persona
+    backend: Backend
+    limits: plan.Limits
+    seconds: float
+    """Limit for the install phase."""
+    recording: Path
+
+
+def observe(experiment: Experiment, step: Callable[[str], None]) -> Path:
+    """Run it and return the recording's path. Raises BackendError where no guest can be made, RegistryError where
+    the installation failed because a registry did; everything else that goes wrong stands in the recording."""
+    draw, who = bait.Draw(), _person(experiment)
+    planted = persona.plant(experiment.persona, draw, who)
+    files = [(one.decoy, file) for one in planted for file in one.files]
+    watched = [(decoy, _place(file.path, who)) for decoy, file in files]
+    recorder = Recorder(experiment.recording, _header(experiment, who, files), experiment.limits.events)
+    authority = CertificateAuthority()
+    loop = LoopThread()
+    guest: Guest | None = None
+    try:
+        mirror = Mirror(experiment.registries, experiment.cache, experiment.artifact.ecosystem)
+        gateway = Gateway(
+            authority=authority, bait=planted, recorder=recorder, registry=mirror, host_name=experiment.persona.host
+        )
+        mirror.refuse = gateway.carries_bait
+        bundle = _bundle(authority)
+        step("making the guest")
+        running = experiment.backend.start(_spec(experiment, bundle))
+        guest = Guest(
+            loop, running.stream, recorder, gateway, watched, experiment.limits, running.stop
+        )
+        puts = _puts(experiment, draw, who, planted, bundle)
+        guest.prepare(puts, experiment.persona.cpus, _loopback_ports(planted))
+        _run_phases(experiment, guest, recorder, _environment(experiment, planted), step)
+        _linger(guest, recorder, experiment.limits.linger, step)
+        guest.end()
+        if mirror.problems and not _installed(experiment.recording, recorder):
+            raise RegistryError(
+                f"the registry failed while {experiment.artifact.target} was being installed: {mirror.problems[0]}",
+                "try again; if it stays so, check your registry settings and network",
+            )
+    except BaseException:
+        recorder.abandon()
+        if guest is not None:
+            guest.end()
+        raise
+    finally:
+        recorder.close()
+        loop.close()
+    return experiment.recording
+
+
+def _person(experiment: Experiment) -> bait.Person:
+    npm = experiment.registries.for_npm("").url.partition("://")[2].rstrip("/")
+    pypi = experiment.registries.for_pypi()
+    return experiment.persona.person(npm, pypi[0].url if pypi else "")
+
+
+def _place(path: str, who: bait.Person) -> str:
+    """An absolute guest path of a bait file's `~/`, `./` or `/` path."""
+    if path.startswith("~/"):
+        return posixpath.join(who.home, path[2:])
+    return posixpath.join(who.project, path[2:]) if path.startswith("./") else path
+
+
+def _header(experiment: Experiment, who: bait.Person, files: list[tuple[str, bait.BaitFile]]) -> events.Header:
+    from sandbox import __version__
+
+    artifact = experiment.artifact
+    install = experiment.ecosystem.install(artifact, experiment.tools.toolchain, who.project, experiment.seconds)
+    return events.Header(
+        tool=f"baitbox {__version__}",
+        ecosystem=artifact.ecosystem,
+        package=artifact.name,
+        version=artifact.version,
+        target=artifact.target,
+        digest=artifact.digest,
+        persona=experiment.persona.id,
+        backend=experiment.backend.name,
+        home=who.home,
+        project=who.project,
+        registries=sorted({registry.host for registry in experiment.registries.all()}),
+        sensors=list(SENSORS),
+        phases=[_planned(phase) for phase in install],
+        planted=[events.PlantedFile(decoy, _place(file.path, who), file.weight) for decoy, file in files],
+    )
+
+
+def _planned(phase: plan.Phase) -> events.PlannedPhase:
+    return events.PlannedPhase(phase.name, phase.kind, phase.required, phase.open_ended, phase.either)
+
+
+def _bundle(authority: CertificateAuthority) -> bytes:
+    """The host's certificate bundle and, among its authorities, ours."""
+    try:
+        system = Path(BUNDLE).read_bytes()
+    except OSError:
+        system = b""
+    return system + authority.ca_pem
+
+
+def _spec(experiment: Experiment, bundle: bytes) -> GuestSpec:
+    tools, who = experiment.tools, experiment.persona
+    files = dict(persona.machine_files(who))
+    files.update(dict.fromkeys(tools.blanks, b""))
+    files.update(dict.fromkeys(tools.bundles, bundle))
+    return GuestSpec(
+        host_name=who.host,
+        home=who.home,
+        uptime=who.uptime,
+        limits=experiment.limits,
+        mounts=tuple(tools.mounts),
+        links=tuple(tools.links),
+        masks=tuple(tools.masks),
+        files=tuple(files.items()),
+    )
+
+
+def _puts(
+    experiment: Experiment, draw: bait.Draw, who: bait.Person, planted: list[bait.Bait], bundle: bytes
+) -> list[Put]:
+    """Everything to plant, folders first."""
+    now = time.time()
+    artifact, ecosystem, tools = experiment.artifact, experiment.ecosystem, experiment.tools.toolchain
+    puts = [Put(who.home, kind=2, mode=0o755, modified=int(now) - 86400)]
+    puts += [
+        Put(folder, kind=2, mode=0o755, modified=int(now) - 3600)
+        for folder in [who.project, *ecosystem.directories(artifact, tools, who.home, who.project)]
+    ]
+    for path, content in persona.etc_files(experiment.persona, draw).items():
+        puts.append(Put(path, content, modified=int(now - 90 * 86400), owned=False))
+    puts.append(Put(BUNDLE, bundle, modified=int(now - 40 * 86400), owned=False))
+    puts.append(Put("/etc/ssl/cert.pem", b"certs/ca-certificates.crt", kind=3, owned=False))
+    every = [file for one in planted for file in one.files] + persona.furniture(experiment.persona, draw)
+    for file in every:
+        place = _place(file.path, who)
+        owned = place.startswith(who.home + "/")
+        puts.append(Put(place, file.content, file.mode, 0, int(now - file.age * 86400), owned))
+    for command in (command for one in planted for command in one.commands):
+        place = f"{who.home}/.local/bin/{command.name}"
+        puts.append(Put(place, command.script.encode(), 0o755, 0, int(now - 60 * 86400)))
+    made = [*ecosystem.prepare(artifact, tools, who.home, who.project), *artifact.upload]
+    puts += [Put(path, content, 0o644, 0, int(now) - 3600) for path, content in made]
+    for path, target in ecosystem.links(artifact, tools, who.home, who.project):
+        puts.append(Put(path, target.encode(), 0o777, 3, int(now) - 3600))
+    return puts
+
+
+def _loopback_ports(planted: list[bait.Bait]) -> list[int]:
+    """Ports on the guest's own loopback that a decoy answers on."""
+    local = ("127.0.0.1", "localhost", "::1")
+    found = {
+        port
+        for one in planted
+        for endpoint in one.endpoints
+        if any(host in local for host in endpoint.hosts)
+        for port in endpoint.ports
+    }
+    return sorted(found)
+
+
+def _environment(experiment: Experiment, planted: list[bait.Bait]) -> dict[str, str]:
+    environment = experiment.persona.variables()
+    for one in planted:
+        environment.update(one.environment)
+    return {**environment, **dict.fromkeys(TRUST, BUNDLE)}
+
+
+def _run_phases(
+    experiment: Experiment,
+    guest: Guest,
+    recorder: Recorder,
+    environment: dict[str, str],
+    step: Callable[[str], None],
+) -> None:
+    """Install; then, if that worked, everything else that the ecosystem knows to do with the package."""
+    artifact, ecosystem, tools = experiment.artifact, experiment.ecosystem, experiment.tools.toolchain
+    project = experiment.persona.project
+    own_programs = f"{experiment.persona.home}/.local/bin"
+
+    def run(phases: list[plan.Phase]) -> bool:
+        went_well = True
+        for phase in phases:
+            if not guest.alive:
+                return False
+            step(phase.name)
+            inside = {**environment, **phase.environment}
+            if "PATH" in phase.environment:
+                inside["PATH"] = f"{own_programs}:{phase.environment['PATH']}"
+            phase = msgspec.structs.replace(phase, environment={})
+            outcome = guest.run(phase, inside, project)
+            went_well = went_well and outcome.status == "exited" and outcome.code == 0
+        return went_well
+
+    if not run(ecosystem.install(artifact, tools, project, experiment.seconds)) or not guest.alive:
+        return
+    folders, files = ecosystem.wanted(artifact, project)
+    installed = plan.Installed(
+        listings={folder: guest.listing(folder) for folder in folders}, files={file: guest.read(file) for file in files}
+    )
+    phases, notes = ecosystem.exercise(artifact, installed, tools, project, experiment.seconds)
+    planned = [_planned(phase) for phase in phases]
+    recorder.add(events.PhasesPlanned, phases=planned, not_exercised=notes)
+    run(phases)
+
+
+def _linger(guest: Guest, recorder: Recorder, seconds: float, step: Callable[[str], None]) -> None:
+    """Watch what is still alive, as long as anything is, but not for ever; what then still lives is named."""
+    if not guest.alive:
+        return
+    left = guest.survivors()
+    if not left:
+        return
+    recorder.phase = "linger"
+    step(f"watching {len(left)} processes that outlived their phase")
+    until = time.monotonic() + seconds
+    while left and guest.alive and time.monotonic() < until:
+        time.sleep(LINGER_STEP)
+        left = guest.survivors()
+    for process, exe, argv in left:
+        recorder.add(events.SurvivorFound, process=process, exe=exe, argv=argv)
+    recorder.phase = ""
+
+
+def _installed(recording: Path, recorder: Recorder) -> bool:
+    """Whether the install phases ended well, by the recording itself."""
+    recorder.close()
+    ended = [
+        event
+        for event in events.read(recording).events
+        if isinstance(event, events.PhaseEnded) and event.phase.startswith("install")
+    ]
+    return bool(ended) and all(event.status == "exited" and event.code == 0 for event in ended)
+
+
+def file_name(artifact: plan.Artifact, who: persona.Persona) -> str:
+    """A recording's file name: the package's words, and nothing else of it."""
+    words = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{artifact.ecosystem}-{artifact.name}-{artifact.version}").strip("-.")
+    return f"{words[:120]}-{who.id}.jsonl"
+
+

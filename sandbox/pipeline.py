@@ -1,0 +1,139 @@
+"""The whole of baitbox on one screen: target -> artifact -> recording -> verdict.
+
+Left of the recording things act on the world; right of it (`judge_again`) nothing does.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from sandbox import discovery, events
+from sandbox.backends import Backend
+from sandbox.errors import BackendError, TargetError, UsageError
+from sandbox.persona import Persona
+from sandbox.plan import Limits
+from sandbox.progress import Progress
+from sandbox.report import PackageReport, worst
+from sandbox.settings import Settings
+
+
+def check(target_text: str, settings: Settings, progress: Progress) -> PackageReport:
+    """Run one package among bait and judge what it did. Raises BaitboxError where that cannot be done."""
+    from sandbox import fetch, toolchain
+    from sandbox.cache import Cache
+    from sandbox.observe import Experiment, file_name, observe
+    from sandbox.registries import registry_settings
+    from sandbox.targets import Target
+
+    target = Target.parse(target_text, sdist=settings.sdist)
+    registries, cache, tools = registry_settings(), Cache(settings.cache), toolchain.find()
+    ecosystem = discovery.load("ecosystems", "ECOSYSTEM")[target.ecosystem]
+    backend = choose_backend(settings.backend)
+    tools.require(ecosystem.programs)
+    progress.step(f"fetching {target_text}")
+    artifact = fetch.resolve(target, registries, cache, tools.toolchain.tags, tools.toolchain.python_version)
+
+    packages = []
+    with recordings_folder(settings.keep) as folder:
+        for persona in personas(settings):
+            experiment = Experiment(
+                artifact=artifact,
+                ecosystem=ecosystem,
+                tools=tools,
+                registries=registries,
+                cache=cache,
+                persona=persona,
+                backend=backend,
+                limits=Limits(),
+                seconds=settings.timeout,
+                recording=folder / file_name(artifact, persona),
+            )
+            recording = observe(experiment, lambda text: progress.step(f"{artifact.name} {artifact.version}: {text}"))
+            packages.append(judge_again(recording, settings))
+    report = together(packages)
+    return msgspec.structs.replace(
+        report, target=target_text, purl=artifact.purl, recordings=report.recordings if settings.keep else ()
+    )
+
+
+def judge_again(recording: Path, settings: Settings) -> PackageReport:
+    """Judge a recording with the rules and profiles of today. Nothing is run."""
+    from sandbox import judge, profiles
+
+    try:
+        read = events.read(recording)
+    except OSError as error:
+        raise TargetError(f"the recording {recording} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise TargetError(f"{recording} is not a recording that can be judged: {error}") from None
+    sheets = profiles.load([profiles.profile_folder(), *settings.profiles], read.header.ecosystem)
+    report = judge.judge(read, sheets, discovery.load("rules", "RULE"))
+    return msgspec.structs.replace(report, recordings=(str(recording),))
+
+
+def together(packages: list[PackageReport]) -> PackageReport:
+    """One package's reports of several personas as one: the worst verdict, all findings, all coverage."""
+    if len(packages) == 1:
+        return packages[0]
+    coverages = [package.coverage for package in packages]
+    coverage = msgspec.structs.replace(
+        coverages[0],
+        personas=tuple(name for one in coverages for name in one.personas),
+        phases=tuple(phase for one in coverages for phase in one.phases),
+        not_exercised=tuple(dict.fromkeys(text for one in coverages for text in one.not_exercised)),
+        missing=tuple(dict.fromkeys(text for one in coverages for text in one.missing)),
+    )
+    return msgspec.structs.replace(
+        packages[0],
+        verdict=worst([package.verdict for package in packages]),
+        findings=tuple(finding for package in packages for finding in package.findings),
+        expected=tuple(dict.fromkeys(text for package in packages for text in package.expected)),
+        coverage=coverage,
+        recordings=tuple(path for package in packages for path in package.recordings),
+    )
+
+
+def choose_backend(wanted: str) -> Backend:
+    """The backend of that name, or for `auto` the first that can make guests here. Raises BackendError."""
+    backends: dict[str, Backend] = discovery.load("backends", "BACKEND")
+    if wanted != "auto" and wanted not in backends:
+        raise UsageError(f"there is no backend {wanted!r}", f"one of: auto, {', '.join(sorted(backends))}")
+    problems = {}
+    for name in [wanted] if wanted != "auto" else sorted(backends, key=lambda name: name != "native"):
+        problem = backends[name].missing()
+        if problem is None:
+            return backends[name]
+        problems[name] = problem
+    what, hint = next(iter(problems.values()))
+    raise BackendError(f"no guest can be made here: {what}", f"{hint}; `baitbox doctor` says more")
+
+
+def personas(settings: Settings) -> list[Persona]:
+    """The personas asked for. Raises UsageError for one that there is not."""
+    from sandbox.persona import load_personas
+    from sandbox.profiles import profile_folder
+
+    known = load_personas([profile_folder() / "personas"])
+    missing = [name for name in settings.personas if name not in known]
+    if missing:
+        raise UsageError(f"there is no persona {missing[0]!r}", f"one of: {', '.join(sorted(known))}")
+    return [known[name] for name in settings.personas]
+
+
+@contextmanager
+def recordings_folder(keep: Path | None) -> Iterator[Path]:
+    """Where recordings go: the folder to keep them in, made if need be, or one that is removed at the end."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="recordings-") as folder:
+            yield Path(folder)
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"recordings cannot be kept in {keep}: {error.strerror}") from None
+    yield keep

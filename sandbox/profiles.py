@@ -1,0 +1,356 @@
+"""What is expected: YAML allowlists, read strictly, each exception with its `why`.
+
+`base.yaml` <- `npm.yaml` or `pypi.yaml` <- `packages/<ecosystem>/<name>.yaml`. A package's sheet applies to
+what is attributed to that package, wherever it stands in the tree. A planted file is explained only by an
+entry that names it in full: no wildcard ever covers bait.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+import yaml
+
+from sandbox.errors import UsageError
+from sandbox.events import Header
+from sandbox.facts import Deed
+from sandbox.globs import Matcher, alternatives
+
+Verb = Literal[
+    "read", "write", "change", "run", "connect", "request", "lookup", "syscall", "bind", "survive", "send"
+]
+VERBS: tuple[Verb, ...] = get_args(Verb)
+_PATHS = ("read", "write", "change", "run", "survive")
+_UNSEGMENTED = ("lookup", "syscall", "send")
+_ROLES = ("installer", "tool", "package")
+_REGISTRIES = "<registries>"
+_AT = re.compile(r"^(?P<message>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
+
+Why = Annotated[str, msgspec.Meta(min_length=8)]
+Globs = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry of a sheet: what may be done, by whom, when, and why that is ordinary.
+
+    `args` are globs of the whole argument line of `run` and `survive`; `methods` those of `request` (GET and
+    HEAD without a body where none is given); `program` globs of the doer's own command line.
+    """
+
+    why: Why
+    by: Literal["installer", "tool", "package", "any"] = "package"
+    phases: tuple[Literal["install", "start", "import", "run", "shell", "linger"], ...] = ()
+    args: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    program: tuple[str, ...] = ()
+    read: Globs | msgspec.UnsetType = msgspec.UNSET
+    write: Globs | msgspec.UnsetType = msgspec.UNSET
+    change: Globs | msgspec.UnsetType = msgspec.UNSET
+    run: Globs | msgspec.UnsetType = msgspec.UNSET
+    connect: Globs | msgspec.UnsetType = msgspec.UNSET
+    request: Globs | msgspec.UnsetType = msgspec.UNSET
+    lookup: Globs | msgspec.UnsetType = msgspec.UNSET
+    syscall: Globs | msgspec.UnsetType = msgspec.UNSET
+    bind: Globs | msgspec.UnsetType = msgspec.UNSET
+    survive: Globs | msgspec.UnsetType = msgspec.UNSET
+    send: Globs | msgspec.UnsetType = msgspec.UNSET
+
+    def globs(self, verb: str) -> tuple[str, ...]:
+        """The globs for one verb, none where the entry does not speak of it."""
+        found = getattr(self, verb)
+        return () if found is msgspec.UNSET else found
+
+
+class Sheet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One YAML file."""
+
+    about: str = ""
+    extends: str = ""
+    expect: tuple[Expectation, ...] = ()
+
+
+class Entry(msgspec.Struct, frozen=True, eq=False):
+    """One expectation and where it stands: `source` is its sheet's id, such as `packages/npm/esbuild`."""
+
+    source: str
+    number: int
+    expectation: Expectation
+
+    @property
+    def why(self) -> str:
+        """The reason given."""
+        return self.expectation.why
+
+
+class Profiles:
+    """All sheets that count for one ecosystem. `for_recording` makes them ready to explain deeds."""
+
+    def __init__(self, sheets: dict[str, list[tuple[Path, Sheet]]], ecosystem: str) -> None:
+        self.ecosystem = ecosystem
+        self._sheets = sheets
+
+    def __len__(self) -> int:
+        return sum(len(sheet.expect) for found in self._sheets.values() for _, sheet in found)
+
+    def sheets(self) -> Iterator[tuple[str, Path, Sheet]]:
+        """Every sheet with its id and file, sorted."""
+        for name in sorted(self._sheets):
+            for path, sheet in self._sheets[name]:
+                yield name, path, sheet
+
+    def chain(self, name: str) -> list[Entry]:
+        """The entries of a sheet and of all that it extends, its own first."""
+        found: list[Entry] = []
+        seen: set[str] = set()
+        pending = [name]
+        while pending:
+            current = pending.pop(0)
+            if current in seen:
+                continue
+            seen.add(current)
+            for _, sheet in self._sheets.get(current, []):
+                found += [Entry(current, number, entry) for number, entry in enumerate(sheet.expect)]
+                if sheet.extends:
+                    pending.append(sheet.extends)
+        return found
+
+    def for_recording(self, header: Header) -> Expectations:
+        """These profiles with the home, project and registries of one recording."""
+        return Expectations(self, header)
+
+
+class _Page:
+    """What one role, of one package, may do in one kind of phase."""
+
+    def __init__(self, entries: Iterable[Entry], header: Header) -> None:
+        plain: dict[str, list[tuple[str, Entry]]] = {verb: [] for verb in VERBS}
+        self._conditional: dict[str, list[tuple[Matcher[Entry], Entry]]] = {verb: [] for verb in VERBS}
+        for entry in entries:
+            expectation = entry.expectation
+            for verb in VERBS:
+                conditional = expectation.args or expectation.program or verb == "request"
+                globs = [glob for raw in expectation.globs(verb) for glob in expand(verb, raw, header)]
+                if not globs:
+                    continue
+                if conditional:
+                    pairs = [(glob, entry) for glob in globs]
+                    self._conditional[verb].append((Matcher(pairs, verb not in _UNSEGMENTED), entry))
+                else:
+                    plain[verb] += [(glob, entry) for glob in globs]
+        self._plain = {verb: Matcher(pairs, verb not in _UNSEGMENTED) for verb, pairs in plain.items()}
+        self._memory: dict[tuple[str, str, bool], Entry | None] = {}
+
+    def plain(self, verb: str, subject: str, bait: bool) -> Entry | None:
+        """An entry without further conditions; what is written may be changed too."""
+        key = (verb, subject, bait)
+        if key in self._memory:
+            return self._memory[key]
+        found = self._look(self._plain[verb], subject, bait)
+        if found is None and verb == "change":
+            found = self._look(self._plain["write"], subject, bait)
+        if len(self._memory) < 200_000:
+            self._memory[key] = found
+        return found
+
+    def conditional(self, deed: Deed) -> Entry | None:
+        """An entry with conditions that this deed meets."""
+        candidates = self._conditional[deed.verb]
+        if deed.verb == "change":
+            candidates = candidates + self._conditional["write"]
+        for matcher, entry in candidates:
+            found = self._look(matcher, deed.subject, bool(deed.decoy))
+            if found is not None and _meets(entry.expectation, deed):
+                return entry
+        return None
+
+    @staticmethod
+    def _look(matcher: Matcher[Entry], subject: str, bait: bool) -> Entry | None:
+        return matcher.exact(subject) if bait else matcher.find(subject)
+
+
+class Expectations:
+    """Profiles with one recording's places filled in: explains deeds, or does not."""
+
+    def __init__(self, profiles: Profiles, header: Header) -> None:
+        self._profiles = profiles
+        self._header = header
+        self._common = profiles.chain(profiles.ecosystem)
+        self._pages: dict[tuple[str, str, str], _Page] = {}
+        self.used: dict[Entry, str] = {}
+        """The entries that explained something, and the first thing that each did."""
+
+    def page(self, role: str, package: str, kind: str) -> _Page:
+        """The page for a role of a package in a kind of phase; made once."""
+        package = package_key(self._profiles.ecosystem, package)
+        key = (role, package, kind)
+        page = self._pages.get(key)
+        if page is None:
+            sheet = f"packages/{self._profiles.ecosystem}/{package}"
+            common = {entry.source for entry in self._common}
+            own = [entry for entry in self._profiles.chain(sheet) if entry.source not in common]
+            if not own and package:
+                page = self.page(role, "", kind)
+            else:
+                entries = [entry for entry in own + self._common if _applies(entry.expectation, role, kind)]
+                page = _Page(entries, self._header)
+            self._pages[key] = page
+        return page
+
+    def explain(self, deed: Deed) -> Entry | None:
+        """The entry that makes a deed ordinary; None makes it a deviation."""
+        unknown = deed.actor.process.serial == 0 and deed.verb == "lookup"
+        for role in _ROLES if unknown else (deed.actor.role,):
+            page = self.page(role, deed.actor.package, deed.kind)
+            entry = page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)
+            if entry is not None:
+                self.used.setdefault(entry, deed.subject)
+                return entry
+        return None
+
+
+def _applies(expectation: Expectation, role: str, kind: str) -> bool:
+    return expectation.by in ("any", role) and (not expectation.phases or kind in expectation.phases)
+
+
+def _meets(expectation: Expectation, deed: Deed) -> bool:
+    if expectation.program:
+        program = deed.actor.program
+        if program is None or not _any(expectation.program, program.command, segmented=True):
+            return False
+    if expectation.args and not _any(expectation.args, deed.arguments):
+        return False
+    if deed.verb != "request":
+        return True
+    if expectation.methods:
+        return deed.method in expectation.methods
+    return deed.method in ("GET", "HEAD") and not deed.event.body_size
+
+
+@cache
+def _free(globs: tuple[str, ...], segmented: bool) -> Matcher[bool]:
+    return Matcher([(glob, True) for glob in globs], segmented)
+
+
+def _any(globs: tuple[str, ...], text: str, segmented: bool = False) -> bool:
+    return bool(_free(globs, segmented).find(text))
+
+
+def expand(verb: str, glob: str, header: Header) -> list[str]:
+    """A glob with the recording's home, project and registries written out."""
+    if verb in _PATHS:
+        if glob == "~" or glob.startswith("~/"):
+            return [header.home + glob[1:]]
+        return [header.project + glob[1:]] if glob == "." or glob.startswith("./") else [glob]
+    if _REGISTRIES in glob:
+        return [glob.replace(_REGISTRIES, host) for host in registry_hosts(header)]
+    return [glob]
+
+
+def registry_hosts(header: Header) -> list[str]:
+    """The hosts of the plan's registries, lower case, with a port only where it is not the usual one."""
+    hosts = []
+    for registry in header.registries:
+        try:
+            parts = urlsplit(registry if "//" in registry else f"https://{registry}")
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            continue
+        hosts.append(host if port in (None, 80, 443) else f"{host}:{port}")
+    return [host for host in dict.fromkeys(hosts) if host]
+
+
+def package_key(ecosystem: str, name: str) -> str:
+    """A package's name as its sheet's file is called."""
+    return re.sub(r"[-_.]+", "-", name).lower() if ecosystem == "pypi" else name
+
+
+def profile_folder() -> Path:
+    """Where the built-in profiles are: in the wheel beside this module, in a checkout beside the package."""
+    here = Path(__file__).resolve().parent
+    packed = here / "_profiles"
+    return packed if packed.is_dir() else here.parent / "profiles"
+
+
+def load(folders: Sequence[Path], ecosystem: str) -> Profiles:
+    """Read the sheets of all folders that count for an ecosystem; a later folder adds to an earlier one's.
+
+    Raises UsageError naming the file and the path to the key where one cannot be used as written."""
+    sheets: dict[str, list[tuple[Path, Sheet]]] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is not a folder of profiles", "see `baitbox profiles`")
+        for path in _files(folder, ecosystem):
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            sheets.setdefault(name, []).append((path, _read(path)))
+    for found in sheets.values():
+        for path, sheet in found:
+            if sheet.extends and sheet.extends not in sheets:
+                raise UsageError(f"{path}: extends: there is no profile called {sheet.extends!r}")
+    if folders and ecosystem not in sheets:
+        raise UsageError(f"no profile {ecosystem}.yaml in {', '.join(map(str, folders))}")
+    return Profiles(sheets, ecosystem)
+
+
+def _files(folder: Path, ecosystem: str) -> list[Path]:
+    common = [path for path in (folder / "base.yaml", folder / f"{ecosystem}.yaml") if path.exists()]
+    return common + sorted((folder / "packages" / ecosystem).rglob("*.yaml"))
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # C where libyaml is built in
+    """Safe YAML in which a key that stands twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.YAMLError(f"{twice} stands twice, line {node.start_mark.line + 1}")
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
+def _read(path: Path) -> Sheet:
+    try:
+        raw = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # _Loader is a safe loader
+        sheet = msgspec.convert(raw if raw is not None else {}, Sheet)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except (msgspec.ValidationError, RecursionError) as error:
+        found = _AT.match(str(error))
+        where = f"{found['path'].lstrip('.')}: {found['message']}" if found else str(error)
+        raise UsageError(f"{path}: {where}") from error
+    for number, entry in enumerate(sheet.expect):
+        problem = _problem(entry)
+        if problem:
+            raise UsageError(f"{path}: expect[{number}]{problem}")
+    return sheet
+
+
+def _problem(entry: Expectation) -> str:
+    """What is wrong with an entry that has the right types; empty where nothing is."""
+    verbs = [verb for verb in VERBS if entry.globs(verb)]
+    if not verbs:
+        return f": says nothing: one of {', '.join(VERBS)} is needed"
+    if entry.methods and verbs != ["request"]:
+        return ".methods: only of requests"
+    if entry.args and not set(verbs) <= {"run", "survive"}:
+        return ".args: only of run and survive"
+    for verb in verbs:
+        for number, glob in enumerate(entry.globs(verb)):
+            where = f".{verb}[{number}]: "
+            if verb in _PATHS and not (glob in ("~", ".") or glob.startswith(("/", "~/", "./"))):
+                return f"{where}{glob!r} must begin with /, ~/ or ./"
+            if verb == "request" and "://" not in glob:
+                return f"{where}{glob!r} must be a URL with its scheme"
+            try:
+                alternatives(glob)
+            except ValueError as error:
+                return f"{where}{error}"
+    return ""

@@ -1,0 +1,108 @@
+"""The result document that every reporter takes: verdicts, findings, evidence, coverage. Schema version 1."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Verdict = Literal["clean", "suspicious", "malicious", "inconclusive"]
+Severity = Literal["critical", "high", "medium", "low", "info"]
+Confidence = Literal["high", "medium", "low"]
+
+WORST_FIRST: tuple[Verdict, ...] = ("malicious", "suspicious", "inconclusive", "clean")
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing seen that supports a finding: when, by which process, what. `line` is the event's number in its
+    recording (the header is line 1), so that a reader can find it again."""
+
+    at: float
+    phase: str
+    process: int
+    text: str
+    line: int = 0
+    program: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule concluded. `verdict` is what this finding alone makes of the package."""
+
+    rule: str
+    title: str
+    severity: Severity
+    confidence: Confidence
+    verdict: Literal["suspicious", "malicious"]
+    package: str = ""
+    phase: str = ""
+    attack: tuple[str, ...] = ()
+    decoys: tuple[str, ...] = ()
+    ways_out: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+class PhaseCoverage(msgspec.Struct, frozen=True, kw_only=True):
+    """How one planned phase went: ran, failed, timeout, skipped."""
+
+    name: str
+    persona: str
+    status: Literal["ran", "failed", "timeout", "skipped"]
+    seconds: float = 0.0
+    detail: str = ""
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at and what was not. `missing` is why the verdict cannot be clean, one sentence each;
+    `not_exercised` is what this tool never looks at for this package (stated, but not held against it)."""
+
+    personas: tuple[str, ...] = ()
+    phases: tuple[PhaseCoverage, ...] = ()
+    sensors: tuple[str, ...] = ()
+    not_exercised: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of where it was built; never changes a verdict."""
+
+    status: Literal["not checked", "unavailable", "absent", "valid", "invalid"] = "not checked"
+    detail: str = ""
+
+
+class PackageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One package's result."""
+
+    purl: str
+    target: str
+    digest: str
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    expected: tuple[str, ...] = ()
+    """Profile entries that explained something that was seen, with their `why`."""
+    coverage: Coverage = Coverage()
+    provenance: Provenance = Provenance()
+    recordings: tuple[str, ...] = ()
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """Which baitbox judged, and where the guest ran."""
+
+    name: str = "baitbox"
+    version: str = ""
+    backend: str = ""
+    rules: int = 0
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one invocation found. Its JSON form is the contract of `--format json`."""
+
+    schema: int = 1
+    tool: Tool
+    verdict: Verdict
+    packages: tuple[PackageReport, ...] = ()
+    seconds: float = 0.0
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """The verdict that counts for several packages; inconclusive where there is none."""
+    return min(verdicts, key=WORST_FIRST.index, default="inconclusive")

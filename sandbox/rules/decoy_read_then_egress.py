@@ -1,0 +1,90 @@
+"""A secret was read, and then bytes left to where no profile expects any.
+
+What: a package opened planted secrets, and afterwards the same line of processes, or another one of the
+same package, sent something out: a request, a connection (encrypted or not), datagrams, or names that carry
+data.
+Why it matters: what is encrypted with a key of the thief's own cannot be recognised on its way out. The
+order of reading and sending can.
+What to do: as for stolen secrets. If both have an honest reason, profile entries for the file and for the
+host say so.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from sandbox.facts import Deed
+from sandbox.report import Finding
+from sandbox.rules import Case, Rule, _names, listed, ways
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding for each package and phase in which bytes left after the package had read bait."""
+    readers: dict[str, list[Deed]] = defaultdict(list)
+    for deed, entry in case.bait_reads:
+        # Expected reading taints too: a dotenv gone bad reads what it always read. Not so where the entry speaks
+        # of one program, such as the package manager that a script calls, rather than of the package.
+        expected_program = entry is not None and (deed.actor.role != "package" or entry.expectation.program)
+        if deed.weight != "low" and not expected_program:
+            readers[deed.actor.package].append(deed)
+    exits = [deed for deed in case.exits if _leaves(deed)]
+    for reads in readers.values():
+        phases: dict[str, list[Deed]] = defaultdict(list)
+        for deed in exits:
+            if any(_related(case, read, deed) for read in reads):
+                phases[deed.phase].append(deed)
+        for sent in phases.values():
+            yield _finding(case, reads, sent)
+
+
+def _finding(case: Case, reads: list[Deed], sent: list[Deed]) -> Finding:
+    """Only what was read before the last bytes left, and half of the evidence for each side."""
+    before = [read for read in reads if read.line < sent[-1].line]
+    heavy = any(read.weight == "high" for read in before)
+    same = any(read.actor.stem == deed.actor.stem for read in before for deed in sent[:16])
+    outs = ways(sent)
+    return case.finding(
+        [*_few(before), *_few(sent)],
+        title=f"read secrets ({listed(read.decoy for read in before)}), then sent bytes by {listed(outs, 2)}",
+        decoys=[read.decoy for read in before],
+        ways_out=outs,
+        confidence="high" if heavy and same else "medium",
+        package=before[0].actor.package,
+        phase=sent[0].phase,
+    )
+
+
+def _few(deeds: list[Deed]) -> list[Deed]:
+    return list({deed.subject: deed for deed in reversed(deeds)}.values())[::-1][:4]
+
+
+def _leaves(deed: Deed) -> bool:
+    """Whether bytes can have left: any lookup can carry some, but only an odd name does so for sure."""
+    if deed.verb == "lookup":
+        return _names.carries_data(deed.subject)
+    if deed.verb == "request":
+        return True
+    connection = deed.connection
+    return not connection.closed or connection.sent > 0 or bool(connection.data)
+
+
+def _related(case: Case, read: Deed, sent: Deed) -> bool:
+    """Later, and by the same lineage, the same package, or one that may run what the reader left behind."""
+    if sent.line < read.line:
+        return False
+    if sent.actor.stem == read.actor.stem or sent.actor.package == read.actor.package:
+        return sent.actor.role != "installer" or read.actor.role == "installer"
+    if sent.actor.process.serial == 0:
+        return True  # nobody saw who asked: it may have been the reader
+    return sent.kind != "install" and sent.actor.package == case.header.package
+
+
+RULE = Rule(
+    title="read secrets, then sent bytes out",
+    severity="critical",
+    confidence="high",
+    verdict="malicious",
+    attack=("T1552.001", "T1041", "T1048"),
+    check=check,
+)

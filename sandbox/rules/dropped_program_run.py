@@ -1,0 +1,108 @@
+"""A program was run that did not come with the package.
+
+What: a package executed a file, or gave an interpreter a script, that it had itself written during this
+run, and that no compiler or linker made.
+Why it matters: a dropper fetches its real payload after the scan. Run from a place for temporary files, or
+after something was received from a host that no profile expects, it is malicious; else suspicious.
+What to do: reject the package unless its profile can name the download and its reason.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from sandbox.facts import Deed
+from sandbox.lineage import INTERPRETERS, Actor, Program, program_name
+from sandbox.report import Finding
+from sandbox.rules import Case, Rule, by_package, listed
+
+_BUILDERS = frozenset(
+    {
+        "ld", "ld.bfd", "ld.gold", "ld.lld", "lld", "mold", "collect2", "gcc", "g++", "cc", "c++", "cc1", "clang",
+        "clang++", "as", "ar", "strip", "objcopy", "rustc", "cargo", "go", "link", "gfortran", "f951", "nasm",
+        "cmake", "ninja", "make", "gmake", "meson", "ranlib", "chrpath", "patchelf", "libtool", "config.status",
+        "configure", "m4", "autoconf", "automake", "autoreconf", "cython", "swig", "install",
+    }
+)  # fmt: skip
+_TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/")
+_BUILD = re.compile(
+    r"/tmp/(pip-[a-z-]+[^/]*|tmp[^/]*[./]?(build|wheel|dist)[^/]*|node-gyp[^/]*|cc[A-Za-z0-9]{6}[^/]*)(/|$)"
+)
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding for each package and phase."""
+    deeds = []
+    for line, event, actor in case.facts.programs:
+        program = actor.program
+        if program is None or program.forked or actor.role != "package":
+            continue
+        path = _dropped(case, program, line)
+        if path:
+            deeds.append(case.deed("run", line, event, actor, subject=path))
+    for group in by_package(deeds):
+        certain = any(_is_certain(case, deed) for deed in group)
+        yield case.finding(
+            group,
+            title=f"ran what it had just written: {listed(case.pathname(deed.subject) for deed in group)}",
+            verdict="malicious" if certain else "suspicious",
+            severity="critical" if certain else "high",
+            confidence="high" if certain else "medium",
+        )
+
+
+def _dropped(case: Case, program: Program, line: int) -> str:
+    """The path that runs and that a package wrote before; empty where there is none."""
+    for path in (program.exe.removesuffix(" (deleted)"), program.script):
+        if path and _was_written(case, path, line):
+            return path
+    if program.name in INTERPRETERS or program.name == "python":
+        script = next((word for word in program.argv[1:] if not word.startswith("-")), "")
+        if script and not any(word in ("-c", "-e", "-m", "-p", "--eval", "--print") for word in program.argv[1:4]):
+            path = posixpath.normpath(posixpath.join(program.cwd, script))
+            if _is_outside(case, path) and _was_written(case, path, line):
+                return path
+    return ""
+
+
+def _was_written(case: Case, path: str, line: int) -> bool:
+    origin = case.facts.origins.get(path)
+    if origin is None or origin[0] >= line:
+        return False
+    return not _is_builder(origin[1])
+
+
+def _is_builder(actor: Actor) -> bool:
+    program = actor.program
+    return program is not None and any(
+        name in _BUILDERS or name.endswith(("-gcc", "-g++", "-ld")) for name in program.names
+    )
+
+
+def _is_outside(case: Case, path: str) -> bool:
+    """Scripts that a build writes for itself within its own folders are ordinary (configure, setuptools)."""
+    return not path.startswith(case.header.project + "/") and not _BUILD.match(path)
+
+
+def _is_certain(case: Case, deed: Deed) -> bool:
+    """From a place for temporary files, or hidden at home, or after something came from an unexpected host."""
+    path = deed.subject
+    hidden = path.startswith(case.header.home + "/.") and "/node_modules/" not in path
+    if hidden or (path.startswith(_TEMPORARY) and not _BUILD.match(path)):
+        return True
+    stem = deed.actor.stem
+    return any(sent.actor.stem == stem and sent.line < deed.line for sent in case.exits) or (
+        program_name(path) in INTERPRETERS
+    )
+
+
+RULE = Rule(
+    title="ran what it had just written",
+    severity="critical",
+    confidence="high",
+    verdict="malicious",
+    attack=("T1105", "T1204.002"),
+    check=check,
+)

@@ -1,0 +1,61 @@
+"""Something was left behind that runs by itself later.
+
+What: a package wrote, replaced or linked a shell's startup file, a service, a timed job, an authorised key,
+a trust store or the package manager itself, and no profile expects it.
+Why it matters: it survives the removal of the package. None of these has an honest reason during an
+installation or an import: malicious. Git hooks, editor tasks, pipelines and programs on the PATH are
+sometimes set by honest development tools: suspicious until a profile says why.
+What to do: reject the package; where it ran outside, remove what it wrote before anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sandbox.facts import Deed
+from sandbox.report import Finding
+from sandbox.rules import Case, Rule, _places, grouped, listed
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding for each package and phase that wrote hooks, those without an honest reason first."""
+    certain: list[Deed] = []
+    possible: list[Deed] = []
+    hooks, development = _places.hooks(case.header), _places.development_hooks(case.header)
+    kinds: dict[int, str] = {}
+    for deed in case.of("write", "change"):
+        if deed.verb == "change" and deed.method in ("removed", "times"):
+            continue
+        for matcher, found in ((hooks, certain), (development, possible)):
+            kind = matcher.find(deed.subject)
+            if kind is not None:
+                kinds[id(deed)] = kind
+                found.append(deed)
+                break
+    for deeds in grouped(certain):
+        yield _finding(case, deeds, kinds, True)
+    for deeds in grouped(possible):
+        yield _finding(case, deeds, kinds, False)
+
+
+def _finding(case: Case, deeds: list[Deed], kinds: dict[int, str], certain: bool) -> Finding:
+    what = listed(kinds[id(deed)] for deed in deeds)
+    where = listed((case.pathname(deed.subject) for deed in deeds), 3)
+    return case.finding(
+        deeds,
+        title=f"left something that runs later ({what}): {where}",
+        verdict="malicious" if certain else "suspicious",
+        severity="critical" if certain else "medium",
+        confidence="high" if certain else "medium",
+        decoys=[deed.decoy for deed in deeds],
+    )
+
+
+RULE = Rule(
+    title="left something that runs later",
+    severity="critical",
+    confidence="high",
+    verdict="malicious",
+    attack=("T1543.002", "T1546.004", "T1053.003", "T1098.004"),
+    check=check,
+)

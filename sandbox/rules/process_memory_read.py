@@ -1,0 +1,65 @@
+"""Another process was searched for secrets.
+
+What: a package opened the memory, environment or memory map of another process, traced one, or listed the
+command lines of many.
+Why it matters: a pipeline's runner holds its secrets in memory and environment; this is how they are taken.
+Reading another's memory or environment is malicious. Listing command lines is what `ps` does: suspicious.
+What to do: reject the package; where it ran in a pipeline, rotate all secrets that the pipeline had.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sandbox.facts import Deed
+from sandbox.report import Finding
+from sandbox.rules import Case, Rule, by_package, grouped
+
+_OTHER = re.compile(r"/proc/(?P<pid>\d+)(/task/\d+)?/(?P<what>mem|environ|maps|smaps|pagemap|auxv|cmdline|fd/.+)")
+_TAKING = frozenset({"mem", "environ", "pagemap", "fd"})
+_CALLS = frozenset({"process_vm_readv", "process_vm_writev", "pidfd_getfd"})
+_ATTACH = frozenset({1, 2, 3, 4, 5, 6, 16, 0x4206})
+"""Requests of ptrace that read, write, attach to or seize another process."""
+_MANY = 5
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Findings for what takes secrets, and for sweeps of command lines."""
+    taking: list[Deed] = []
+    sweeping: list[Deed] = []
+    for (path, _, actor, _), use in case.facts.opened.items():
+        match = _OTHER.fullmatch(path) if path.startswith("/proc/") else None
+        if match is None or actor.role != "package" or int(match["pid"]) == actor.process.pid:
+            continue
+        deed = case.deed("read", use.line, use.event, actor, subject=path)
+        what = match["what"].split("/", 1)[0]
+        (taking if what in _TAKING else sweeping).append(deed)
+    for line, event, actor in case.facts.syscalls:
+        attaches = event.name == "ptrace" and bool(event.args) and event.args[0] in _ATTACH
+        if actor.role == "package" and (event.name in _CALLS or attaches):
+            own = len(event.args) > 0 and event.args[0] == actor.process.pid and event.name in _CALLS
+            if not own:
+                taking.append(case.deed("syscall", line, event, actor, subject=event.name))
+    for deeds in grouped(sorted(taking, key=lambda deed: deed.line)):
+        yield case.finding(deeds, title="read the memory or environment of another process")
+    for deeds in by_package(sweeping):
+        pids = {deed.subject.split("/")[2] for deed in deeds}
+        if len(pids) >= _MANY:
+            yield case.finding(
+                deeds,
+                title=f"listed what {len(pids)} other processes run",
+                verdict="suspicious",
+                severity="medium",
+                confidence="medium",
+            )
+
+
+RULE = Rule(
+    title="searched another process for secrets",
+    severity="critical",
+    confidence="high",
+    verdict="malicious",
+    attack=("T1003.007", "T1057"),
+    check=check,
+)

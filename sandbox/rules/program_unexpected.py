@@ -1,0 +1,40 @@
+"""A program was run that packages do not usually need.
+
+What: a package started a program that is neither its own, nor a usual part of building and running packages
+(interpreters, compilers, file commands), nor named in its profile.
+Why it matters: downloaders, network tools, service managers and account tools are how a script does what
+its language would make visible. By itself it proves no harm.
+What to do: read the command line in the evidence. A profile entry with the program and its arguments allows
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sandbox.lineage import program_name
+from sandbox.report import Finding
+from sandbox.rules import Case, Rule, grouped, listed
+from sandbox.rules._names import DOWNLOADERS
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding for each package and phase, naming the programs."""
+    for deeds in grouped(case.of("run")):
+        names = [program_name(deed.subject) for deed in deeds]
+        carries = any(name in DOWNLOADERS for name in names)
+        yield case.finding(
+            deeds,
+            title=f"ran programs that no profile expects: {listed(names)}",
+            severity="high" if carries else "medium",
+        )
+
+
+RULE = Rule(
+    title="ran programs that no profile expects",
+    severity="medium",
+    confidence="medium",
+    verdict="suspicious",
+    attack=("T1059",),
+    check=check,
+)

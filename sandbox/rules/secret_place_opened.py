@@ -1,0 +1,74 @@
+"""Places where secrets usually live were opened, or asked about.
+
+What: a package tried to open files that hold credentials on many machines, though none was planted there
+(another cloud's keys, another wallet).
+Why it matters: a collector tries a list of places; most are empty on any one machine. One place is
+suspicious where it was opened; three kinds of places opened by one line of processes have no honest reason:
+malicious. Asking whether they exist counts from three kinds on, as suspicious.
+What to do: compare the list in the evidence with what the package is for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from sandbox.facts import Deed
+from sandbox.report import Finding
+from sandbox.rules import Case, Rule, _places, by_package, listed
+
+_MANY = 3
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding for each package and phase, and for each way of asking."""
+    places = _places.secrets(case.header)
+    kinds: dict[int, str] = {}
+    opened = []
+    for deed in case.of("read"):
+        kind = None if deed.decoy or deed.event.directory else places.find(deed.subject)
+        if kind is not None:
+            kinds[id(deed)] = kind
+            opened.append(deed)
+    for group in by_package(opened):
+        what = list(dict.fromkeys(kinds[id(deed)] for deed in group))
+        certain = len(what) >= _MANY
+        yield case.finding(
+            group,
+            title=f"tried to open places of secrets: {listed(what, 6)}",
+            verdict="malicious" if certain else "suspicious",
+            severity="critical" if certain else "medium",
+            confidence="high" if certain else "low",
+        )
+    yield from _asked(case)
+
+
+def _asked(case: Case) -> Iterator[Finding]:
+    places = _places.secrets(case.header)
+    groups: dict[int, list[tuple[str, Deed]]] = defaultdict(list)
+    for (path, actor, _), (line, event) in case.facts.probed.items():
+        if actor.role != "package":
+            continue
+        kind = places.find(path)
+        if kind is not None:
+            groups[actor.stem].append((kind, case.deed("probe", line, event, actor, subject=path)))
+    for found in groups.values():
+        what = list(dict.fromkeys(kind for kind, _ in found))
+        if len(what) >= _MANY:
+            yield case.finding(
+                [deed for _, deed in found],
+                title=f"asked whether secrets exist: {listed(what, 6)}",
+                severity="medium",
+                confidence="medium",
+                verdict="suspicious",
+            )
+
+
+RULE = Rule(
+    title="tried to open places of secrets",
+    severity="critical",
+    confidence="high",
+    verdict="malicious",
+    attack=("T1552.001", "T1083"),
+    check=check,
+)

@@ -1,0 +1,56 @@
+"""Files were written where a package has no business.
+
+What: a package made or changed files at home or in the system, outside temporary folders, the project and
+the caches that profiles know.
+Why it matters: it is how state, payloads and loot are kept for later. Honest packages keep settings there,
+so it is suspicious and no more.
+What to do: look at what was written. A profile entry with the folder and the reason makes it ordinary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sandbox.facts import Deed
+from sandbox.report import Finding
+from sandbox.rules import Case, Rule, _places, grouped, listed
+
+_OUTSIDE = ("/etc/", "/usr/", "/opt/", "/var/", "/srv/", "/root/", "/boot/", "/lib/", "/bin/", "/sbin/", "/home/")
+_MADE = ("made", "linked", "symlinked", "renamed", "truncated", "mode", "owner")
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding for each package and phase."""
+    others = (
+        _places.hooks(case.header), _places.development_hooks(case.header), _places.agents(case.header)
+    )  # fmt: skip
+    deeds = [
+        deed
+        for deed in case.of("write", "change")
+        if _is_outside(case, deed) and not deed.decoy and not any(matcher.find(deed.subject) for matcher in others)
+    ]
+    for group in grouped(deeds):
+        yield case.finding(
+            group,
+            title=f"wrote where no profile expects it: {listed((case.pathname(deed.subject) for deed in group), 3)}",
+        )
+
+
+def _is_outside(case: Case, deed: Deed) -> bool:
+    """At home or in the system; a system path cannot be written, but somebody tried."""
+    path = deed.subject
+    if deed.verb == "change" and deed.method not in _MADE:
+        return False
+    if path.startswith(case.header.project + "/"):
+        return False
+    return path.startswith((case.header.home + "/", *_OUTSIDE))
+
+
+RULE = Rule(
+    title="wrote where no profile expects it",
+    severity="low",
+    confidence="low",
+    verdict="suspicious",
+    attack=("T1074.001",),
+    check=check,
+)

@@ -1,0 +1,475 @@
+/* The network sensor: the guest has only a loopback on which every address is local. Whatever the package connects
+ * to, the warden accepts, and carries the bytes over the stream to the host. Nothing leaves the machine. */
+#include "warden.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static struct listener {
+    int fd;
+    uint16_t family, port;
+    bool datagram;
+} listeners[MAX_LISTENERS];
+static unsigned listener_count;
+
+static struct connection {
+    int fd;
+    uint32_t id;
+    uint8_t *buffer;
+    uint32_t head, used, credit;
+    bool finished_in, finish_asked;
+} connections[MAX_CONNECTIONS];
+static uint32_t generation;
+static unsigned connection_hint;
+
+/* Whose port is it: by local port of the guest's socket, TCP and UDP. */
+static pid_t owners[2][65536];
+static uint8_t taken[65536 / 8]; /* ports on which the package listens itself */
+static uint8_t planned[65536 / 8]; /* loopback ports that decoys answer on */
+
+static bool bit(const uint8_t *set, uint16_t n) { return set[n / 8] >> (n % 8) & 1; }
+
+static void route_all(int family) {
+    struct {
+        struct nlmsghdr n;
+        struct rtmsg r;
+        char room[64];
+    } q = {.n = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
+                 .nlmsg_type = RTM_NEWROUTE,
+                 .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK},
+           .r = {.rtm_family = (unsigned char)family, .rtm_table = RT_TABLE_LOCAL, .rtm_protocol = RTPROT_BOOT,
+                 .rtm_scope = RT_SCOPE_HOST, .rtm_type = RTN_LOCAL}};
+    struct rtattr *a = (struct rtattr *)((char *)&q + NLMSG_ALIGN(q.n.nlmsg_len));
+    a->rta_type = RTA_OIF;
+    a->rta_len = RTA_LENGTH(sizeof(int));
+    int lo = (int)if_nametoindex("lo");
+    memcpy(RTA_DATA(a), &lo, sizeof lo);
+    q.n.nlmsg_len = NLMSG_ALIGN(q.n.nlmsg_len) + a->rta_len;
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    struct {
+        struct nlmsghdr n;
+        struct nlmsgerr e;
+        char room[256];
+    } reply;
+    if (fd < 0 || send(fd, &q, q.n.nlmsg_len, 0) < 0 || recv(fd, &reply, sizeof reply, 0) < 0) die("routes");
+    if (reply.n.nlmsg_type == NLMSG_ERROR && reply.e.error) {
+        errno = -reply.e.error;
+        if (family == AF_INET) die("the route that makes every address local");
+        lost("network", "no IPv6 in this guest", 0);
+    }
+    close(fd);
+}
+
+void net_up(void) {
+    struct ifreq r = {.ifr_name = "lo"};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &r)) die("the loopback");
+    r.ifr_flags |= IFF_UP;
+    if (ioctl(fd, SIOCSIFFLAGS, &r)) die("the loopback");
+    close(fd);
+    route_all(AF_INET);
+    route_all(AF_INET6);
+}
+
+void net_plan_loopback(uint16_t port) { planned[port / 8] |= (uint8_t)(1 << (port % 8)); }
+
+static uint16_t port_of(const struct sockaddr_storage *a) {
+    return ntohs(a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_port
+                                         : ((const struct sockaddr_in6 *)a)->sin6_port);
+}
+
+/* An address as 16 bytes, IPv4 mapped. */
+static void raw_address(const struct sockaddr_storage *a, uint8_t bytes[16]) {
+    memset(bytes, 0, 16);
+    if (a->ss_family == AF_INET) {
+        bytes[10] = bytes[11] = 0xff;
+        memcpy(bytes + 12, &((const struct sockaddr_in *)a)->sin_addr, 4);
+    } else {
+        memcpy(bytes, &((const struct sockaddr_in6 *)a)->sin6_addr, 16);
+    }
+}
+
+static bool is_loopback(const struct sockaddr_storage *a) {
+    uint8_t b[16];
+    static const uint8_t one[16] = {[15] = 1}, none[16] = {0};
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    raw_address(a, b);
+    if (!memcmp(b, mapped, 12)) return b[12] == 127 || !memcmp(b + 12, none, 4);
+    return !memcmp(b, one, 16) || !memcmp(b, none, 16);
+}
+
+static bool is_v4(const struct sockaddr_storage *a) {
+    uint8_t b[16];
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    raw_address(a, b);
+    return !memcmp(b, mapped, 12);
+}
+
+static struct listener *listener_on(int family, uint16_t port, bool datagram) {
+    for (unsigned i = 0; i < MAX_LISTENERS; i++)
+        if (listeners[i].fd && listeners[i].port == port && listeners[i].family == family &&
+            listeners[i].datagram == datagram)
+            return &listeners[i];
+    return NULL;
+}
+
+static bool open_listener(struct listener *l, int family, uint16_t port, bool datagram) {
+    int one = 1, fd = socket(family, (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return false;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    struct sockaddr_storage a = {.ss_family = (sa_family_t)family};
+    socklen_t size = sizeof(struct sockaddr_in);
+    if (family == AF_INET6) {
+        size = sizeof(struct sockaddr_in6);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+        ((struct sockaddr_in6 *)&a)->sin6_port = htons(port);
+        if (datagram) setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
+    } else {
+        ((struct sockaddr_in *)&a)->sin_port = htons(port);
+        if (datagram) setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
+    }
+    if (bind(fd, (struct sockaddr *)&a, size) || (!datagram && listen(fd, 4096))) {
+        close(fd);
+        return false;
+    }
+    *l = (struct listener){.fd = fd, .family = (uint16_t)family, .port = port, .datagram = datagram};
+    watch_fd(fd, datagram ? E_UDP : E_LISTEN, (uint32_t)(l - listeners), EPOLLIN);
+    return true;
+}
+
+/* Makes sure that something answers there. */
+static struct listener *ensure(int family, uint16_t port, bool datagram) {
+    struct listener *l = listener_on(family, port, datagram);
+    if (l || bit(taken, port)) return l;
+    if (listener_count == MAX_LISTENERS) {
+        lost("network", "the package reached for more ports than can be answered", 1);
+        return NULL;
+    }
+    for (unsigned i = 0; i < MAX_LISTENERS; i++)
+        if (!listeners[i].fd) {
+            if (!open_listener(&listeners[i], family, port, datagram)) return NULL;
+            listener_count++;
+            return &listeners[i];
+        }
+    return NULL;
+}
+
+/* Answers on a port before anybody reaches for it: an untraced phase cannot ask. */
+void net_listen(uint16_t port) {
+    ensure(AF_INET, port, false);
+    ensure(AF_INET, port, true);
+    ensure(AF_INET6, port, false);
+    ensure(AF_INET6, port, true);
+}
+
+/* The package is about to listen: our own listener on that port makes room. */
+void net_before_bind(const struct sockaddr_storage *address) {
+    if (address->ss_family != AF_INET && address->ss_family != AF_INET6) return;
+    uint16_t port = port_of(address);
+    if (!port) return;
+    taken[port / 8] |= (uint8_t)(1 << (port % 8));
+    for (unsigned i = 0; i < MAX_LISTENERS; i++)
+        if (listeners[i].fd && listeners[i].port == port) {
+            if (!listeners[i].datagram) listener_ready(i);
+            close(listeners[i].fd);
+            listeners[i].fd = 0;
+            listener_count--;
+        }
+}
+
+static void claim(int fd, pid_t tgid, bool datagram) {
+    struct sockaddr_storage a;
+    socklen_t size = sizeof a;
+    if (getsockname(fd, (struct sockaddr *)&a, &size) == 0 && (a.ss_family == AF_INET || a.ss_family == AF_INET6))
+        owners[datagram][port_of(&a)] = tgid;
+}
+
+/* Connects the package's own socket (`fd` is our copy). Sets `answered` where that was done here. */
+int net_connect(pid_t tid, pid_t tgid, int fd, const struct sockaddr_storage *to, socklen_t size, bool *answered) {
+    (void)tid;
+    int type = 0;
+    socklen_t length = sizeof type;
+    uint16_t port = port_of(to);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) || (type != SOCK_STREAM && type != SOCK_DGRAM)) return 0;
+    bool datagram = type == SOCK_DGRAM;
+    /* A server of the package's own could make us wait; inside the guest nothing is hidden from us anyway. */
+    if (bit(taken, port) || (is_loopback(to) && !bit(planned, port))) return 0;
+    struct listener *l = ensure(is_v4(to) ? AF_INET : AF_INET6, port, datagram);
+    if (!l && !datagram) return 0;
+    if (l && !datagram) listener_ready((unsigned)(l - listeners)); /* so that its queue is never full */
+    int result = connect(fd, (const struct sockaddr *)to, size) ? -errno : 0;
+    if (result == 0 || result == -EINPROGRESS) claim(fd, tgid, datagram);
+    *answered = true;
+    return result;
+}
+
+int net_send(pid_t tid, pid_t tgid, int fd, const struct sockaddr_storage *to, socklen_t size, uint64_t data,
+             uint64_t length, int flags, bool *answered) {
+    static uint8_t bytes[64 << 10];
+    int type = 0;
+    socklen_t n = sizeof type;
+    uint16_t port = port_of(to);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) || (is_loopback(to) && !bit(planned, port))) return 0;
+    ensure(is_v4(to) ? AF_INET : AF_INET6, port, type == SOCK_DGRAM);
+    if (type != SOCK_DGRAM || bit(taken, port) || length > sizeof bytes) return 0;
+    if (length && guest_read(tid, data, bytes, length) != (ssize_t)length) return 0;
+    ssize_t sent = sendto(fd, bytes, length, flags | MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to, size);
+    if (sent < 0 && errno == EAGAIN) return 0;
+    int result = sent < 0 ? -errno : (int)sent;
+    claim(fd, tgid, true);
+    *answered = true;
+    return result;
+}
+
+void net_expect(pid_t tgid, const struct sockaddr_storage *to, bool datagram) {
+    (void)tgid;
+    if (to->ss_family != AF_INET && to->ss_family != AF_INET6) return;
+    if (!is_loopback(to) || bit(planned, port_of(to))) ensure(is_v4(to) ? AF_INET : AF_INET6, port_of(to), datagram);
+}
+
+static void announce(uint32_t id, const struct sockaddr_storage *to, const struct sockaddr_storage *from) {
+    uint8_t bytes[16];
+    frame_begin(W_OPENED, id);
+    frame_u64(now_ns());
+    raw_address(to, bytes);
+    frame_bytes(bytes, 16);
+    frame_u32(port_of(to));
+    frame_u32((uint32_t)owners[0][port_of(from)]);
+    frame_end();
+}
+
+/* Accepts all that wait. */
+void listener_ready(unsigned index) {
+    for (;;) {
+        struct sockaddr_storage from = {0}, to = {0};
+        socklen_t size = sizeof from;
+        int one = 1, fd = accept4(listeners[index].fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE) lost("network", "out of descriptors", 1);
+            return;
+        }
+        size = sizeof to;
+        unsigned i = 0;
+        while (i < MAX_CONNECTIONS && connections[(connection_hint + i) % MAX_CONNECTIONS].id) i++;
+        if (i == MAX_CONNECTIONS || getsockname(fd, (struct sockaddr *)&to, &size)) {
+            lost("network", "more connections at once than can be answered", 1);
+            close(fd);
+            continue;
+        }
+        i = (connection_hint + i) % MAX_CONNECTIONS;
+        connection_hint = i + 1;
+        generation = generation % 500000 + 1;
+        connections[i] = (struct connection){.fd = fd, .id = generation * MAX_CONNECTIONS + i};
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        announce(connections[i].id, &to, &from);
+        watch_fd(fd, E_CONNECTION, i, EPOLLIN | EPOLLRDHUP);
+    }
+}
+
+static void drop(struct connection *c, bool tell) {
+    if (tell) frame(W_CLOSED, c->id, NULL, 0);
+    close(c->fd);
+    free(c->buffer);
+    *c = (struct connection){0};
+}
+
+static void rearm(struct connection *c) {
+    uint32_t events = (c->finished_in ? 0 : EPOLLIN) | (c->used ? EPOLLOUT : 0);
+    change_fd(c->fd, E_CONNECTION, (uint32_t)(c - connections), events);
+}
+
+static void give_credit(struct connection *c, uint32_t written) {
+    c->credit += written;
+    if (c->credit >= (128u << 10) || (!c->used && c->credit)) {
+        frame(W_CREDIT, c->id, &c->credit, sizeof c->credit);
+        c->credit = 0;
+    }
+}
+
+static void after_write(struct connection *c) {
+    if (!c->used && c->finish_asked) {
+        shutdown(c->fd, SHUT_WR);
+        c->finish_asked = false;
+        if (c->finished_in) drop(c, true);
+    }
+}
+
+void connection_ready(unsigned index, uint32_t events) {
+    static uint8_t bytes[256 << 10];
+    struct connection *c = &connections[index];
+    if (!c->id) return;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) && !c->finished_in) {
+        ssize_t n = read(c->fd, bytes, sizeof bytes);
+        if (n > 0) frame(W_DATA, c->id, bytes, (size_t)n);
+        else if (n == 0) {
+            c->finished_in = true;
+            frame(W_FINISHED, c->id, NULL, 0);
+            rearm(c);
+        } else if (errno != EAGAIN && errno != EINTR) {
+            drop(c, true);
+            return;
+        }
+    } else if (events & (EPOLLERR | EPOLLHUP)) {
+        drop(c, true);
+        return;
+    }
+    if (events & EPOLLOUT && c->used) {
+        ssize_t n = write(c->fd, c->buffer + c->head, c->used);
+        if (n > 0) {
+            c->head += (uint32_t)n;
+            c->used -= (uint32_t)n;
+            if (!c->used) {
+                free(c->buffer);
+                c->buffer = NULL;
+                rearm(c);
+            }
+            give_credit(c, (uint32_t)n);
+            after_write(c);
+        } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+            drop(c, true);
+        }
+    }
+}
+
+static struct connection *connection_of(uint32_t id) {
+    struct connection *c = &connections[id % MAX_CONNECTIONS];
+    return id && c->id == id ? c : NULL;
+}
+
+void connection_data(uint32_t id, const uint8_t *data, uint32_t size) {
+    struct connection *c = connection_of(id);
+    if (!c) return;
+    if (!c->used) {
+        ssize_t n = send(c->fd, data, size, MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN && errno != EINTR) {
+            drop(c, true);
+            return;
+        }
+        if (n > 0) {
+            data += n;
+            size -= (uint32_t)n;
+            give_credit(c, (uint32_t)n);
+        }
+        if (!size) return;
+        c->buffer = malloc(2 * WINDOW);
+        c->head = 0;
+        if (!c->buffer) {
+            drop(c, true);
+            return;
+        }
+    }
+    if (c->used + size > WINDOW) { /* the host sent more than its window: a mistake of ours */
+        lost("network", "a connection's window was overrun", 1);
+        drop(c, true);
+        return;
+    }
+    if (c->head + c->used + size > 2 * WINDOW) {
+        memmove(c->buffer, c->buffer + c->head, c->used);
+        c->head = 0;
+    }
+    memcpy(c->buffer + c->head + c->used, data, size);
+    c->used += size;
+    rearm(c);
+}
+
+void connection_finish(uint32_t id) {
+    struct connection *c = connection_of(id);
+    if (!c) return;
+    c->finish_asked = true;
+    after_write(c);
+}
+
+void connection_reset(uint32_t id) {
+    struct connection *c = connection_of(id);
+    if (!c) return;
+    struct linger now = {.l_onoff = 1};
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    drop(c, true);
+}
+
+static void asked_address(struct msghdr *m, struct sockaddr_storage *to) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            to->ss_family = AF_INET;
+            ((struct sockaddr_in *)to)->sin_addr = ((struct in_pktinfo *)CMSG_DATA(c))->ipi_addr;
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            to->ss_family = AF_INET6;
+            ((struct sockaddr_in6 *)to)->sin6_addr = ((struct in6_pktinfo *)CMSG_DATA(c))->ipi6_addr;
+        }
+    }
+}
+
+void udp_ready(unsigned index) {
+    static uint8_t bytes[64 << 10];
+    for (int i = 0; i < 64; i++) {
+        struct sockaddr_storage from = {0}, to = {0};
+        char control[128];
+        struct iovec iov = {bytes, sizeof bytes};
+        struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov, .msg_iovlen = 1,
+                           .msg_control = control, .msg_controllen = sizeof control};
+        ssize_t n = recvmsg(listeners[index].fd, &m, MSG_DONTWAIT);
+        if (n < 0) return;
+        asked_address(&m, &to);
+        uint8_t address[16];
+        frame_begin(W_DATAGRAM, (uint32_t)owners[1][port_of(&from)]);
+        frame_u64(now_ns());
+        raw_address(&to, address);
+        frame_bytes(address, 16);
+        frame_u32(listeners[index].port);
+        raw_address(&from, address);
+        frame_bytes(address, 16);
+        frame_u32(port_of(&from));
+        frame_bytes(bytes, (size_t)n);
+        frame_end();
+    }
+}
+
+struct reply {
+    uint8_t from[16];
+    uint32_t from_port;
+    uint8_t to[16];
+    uint32_t to_port;
+} __attribute__((packed));
+
+void datagram_reply(const uint8_t *data, uint32_t size) {
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct reply r;
+    if (size < sizeof r) return;
+    memcpy(&r, data, sizeof r);
+    bool v4 = !memcmp(r.to, mapped, 12);
+    struct listener *l = listener_on(v4 ? AF_INET : AF_INET6, (uint16_t)r.from_port, true);
+    if (!l) return;
+    struct sockaddr_in to4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)r.to_port)};
+    struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)r.to_port)};
+    memcpy(&to4.sin_addr, r.to + 12, 4);
+    memcpy(&to6.sin6_addr, r.to, 16);
+    char control[CMSG_SPACE(sizeof(struct in6_pktinfo))] = {0};
+    struct iovec iov = {(void *)(uintptr_t)(data + sizeof r), size - sizeof r};
+    struct msghdr m = {.msg_name = v4 ? (void *)&to4 : (void *)&to6, .msg_namelen = v4 ? sizeof to4 : sizeof to6,
+                       .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+                       .msg_controllen = v4 ? CMSG_SPACE(sizeof(struct in_pktinfo)) : sizeof control};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    if (v4) {
+        struct in_pktinfo info = {0};
+        memcpy(&info.ipi_spec_dst, r.from + 12, 4);
+        c->cmsg_level = IPPROTO_IP, c->cmsg_type = IP_PKTINFO, c->cmsg_len = CMSG_LEN(sizeof info);
+        memcpy(CMSG_DATA(c), &info, sizeof info);
+    } else {
+        struct in6_pktinfo info = {0};
+        memcpy(&info.ipi6_addr, r.from, 16);
+        c->cmsg_level = IPPROTO_IPV6, c->cmsg_type = IPV6_PKTINFO, c->cmsg_len = CMSG_LEN(sizeof info);
+        memcpy(CMSG_DATA(c), &info, sizeof info);
+    }
+    sendmsg(l->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}

@@ -1,0 +1,96 @@
+"""What every test may rely on: marks that skip where a machine cannot run them, and that fail where it must.
+
+`BAITBOX_REQUIRE=native,registry` (CI sets it) turns a skip of a test with such a mark into a failure, and so is a run
+in which no test with that mark passed: a green run then means that real guests ran.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import urllib.request
+from collections import Counter
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+NEEDS = ("native", "registry")
+passed: Counter[str] = Counter()
+
+
+def required() -> set[str]:
+    """The marks whose tests may not be skipped in this run."""
+    return {mark for mark in os.environ.get("BAITBOX_REQUIRE", "").split(",") if mark}
+
+
+@cache
+def native_problem() -> str:
+    """Why no guest can be made here; empty where one can."""
+    from sandbox import doctor
+
+    with tempfile.TemporaryDirectory() as cache_folder:
+        checks = doctor.examine(Path(cache_folder))
+    failed = [f"{check.name}: {check.detail}" for check in checks if check.needed and not check.ok]
+    return "; ".join(failed)
+
+
+@cache
+def registry_problem() -> str:
+    """Why the configured registries cannot be reached; empty where they can."""
+    from sandbox.registries import registry_settings
+
+    registries = registry_settings().all()
+    if not registries:
+        return "no registry is set up"
+    for registry in registries:
+        parts = urlsplit(registry.url)
+        through = urlsplit(urllib.request.getproxies().get(parts.scheme, registry.url))
+        try:
+            port = through.port or (80 if through.scheme == "http" else 443)
+            socket.create_connection((through.hostname or "", port), timeout=5).close()
+        except OSError as error:
+            return f"a registry cannot be reached: {error}"
+    return ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this machine cannot run."""
+    problems = {"native": native_problem, "registry": registry_problem}
+    for mark in NEEDS:
+        if item.get_closest_marker(mark) is not None and (problem := problems[mark]()):
+            pytest.skip(f"{mark}: {problem}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Make a failure of a skip that is not allowed."""
+    report = yield
+    marks = {mark for mark in NEEDS if item.get_closest_marker(mark) is not None}
+    if report.skipped and not hasattr(report, "wasxfail") and marks & required():
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} must not be skipped here (BAITBOX_REQUIRE): {report.longrepr}"
+    if report.when == "call" and report.passed:
+        passed.update(marks)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a run in which nothing with a required mark passed: it may have been deselected or not collected."""
+    if exitstatus == 0 and missing_marks() and not session.config.option.collectonly:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which required mark no test passed for."""
+    for mark in missing_marks():
+        terminalreporter.write_line(f"ERROR: BAITBOX_REQUIRE names {mark}, and no test with that mark passed")
+
+
+def missing_marks() -> list[str]:
+    """Required marks for which nothing passed."""
+    return [mark for mark in sorted(required()) if not passed[mark]]

@@ -1,0 +1,31 @@
+"""Every inert thief, in a real guest: malicious, by a rule that names the decoy, the way out, package and phase."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.packages.catalogue import THIEVES
+from tests.packages.fixture import Check, Fixture
+
+
+def marked(fixture: Fixture) -> object:
+    """The fixture as a parameter, with the mark that its needs ask for."""
+    marks = [pytest.mark.registry] if "index" in fixture.needs else []
+    return pytest.param(fixture, id=fixture.name, marks=marks)
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("fixture", [marked(fixture) for fixture in THIEVES])
+def test_a_thief_is_named_with_what_it_took_and_where_it_sent_it(fixture: Fixture, check: Check) -> None:
+    assert fixture.expect.complaint(check(fixture)) == ""
+
+
+@pytest.mark.native
+@pytest.mark.slow
+@pytest.mark.parametrize("fixture", [marked(fixture) for fixture in THIEVES])
+def test_the_same_thief_is_judged_the_same_each_time(fixture: Fixture, check: Check) -> None:
+    seen = set()
+    for _ in range(5):
+        report = check(fixture)
+        seen.add((report.verdict, frozenset(finding.rule for finding in report.findings)))
+    assert len(seen) == 1
