@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 WARDEN := $(filter-out sandbox/warden/test_% sandbox/warden/fuzz_%,$(wildcard sandbox/warden/*.c)) $(wildcard sandbox/warden/*.h)
 
-.PHONY: help demo test test-offline test-c lint types bench setup clean
+.PHONY: help demo test test-offline test-c lint types bench readme setup clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,9 @@ types: .venv/ready ## mypy --strict
 
 bench: .venv/ready ## Measure what watching costs (docs/performance.md)
 	@$(PYTHON) -m benchmarks
+
+readme: .venv/ready ## Write the generated parts of README.md
+	@$(PYTHON) -m tools.readme
 
 clean: ## Remove what was built here
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis sandbox/warden/warden

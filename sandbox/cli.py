@@ -6,6 +6,7 @@ Whatever a command needs is imported inside it, so that `--help` and `--version`
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -15,12 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sandbox import __version__, errors
-from sandbox.errors import BaitboxError, UsageError
+from sandbox.errors import BaitboxError, TargetError, UsageError
 from sandbox.options import offers
 
 if TYPE_CHECKING:
+    from sandbox.events import Recording
     from sandbox.schedule import Outcome
     from sandbox.settings import Settings
+
+WIDTH = 100
+"""Of a report that no terminal shows."""
 
 app = typer.Typer(
     name="baitbox",
@@ -108,7 +113,12 @@ def show(
     ] = False,
 ) -> int:
     """Show a RECORDING: its timeline and its process tree."""
-    raise NotImplementedError
+    from sandbox import show as shows
+
+    read = _recording(recording)
+    parts = [shows.tree(read)] if tree else [shows.timeline(read, all=everything), shows.tree(read)]
+    emit("\n\n".join(part.rstrip("\n") for part in parts))
+    return errors.EXIT_CLEAN
 
 
 @app.command(short_help="Say what works on this machine, and what to do.")
@@ -178,18 +188,40 @@ def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
     return settings.load(flags, os.environ, here, packages)
 
 
+def _recording(path: Path) -> Recording:
+    from sandbox import events
+
+    try:
+        return events.read(path)
+    except OSError as error:
+        raise TargetError(f"the recording {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise TargetError(f"{path} is not a recording: {error}") from None
+
+
 def _report(outcome: Outcome, settings: Settings) -> int:
     from sandbox import discovery
 
-    text = discovery.load("reporters", "REPORTER")[settings.format].render(outcome.report)
+    reporter = discovery.load("reporters", "REPORTER")[settings.format]
     if settings.output is None:
-        emit(text)
+        emit(reporter.render(outcome.report, width=_width(), colour=_colour()))
     else:
+        text = reporter.render(outcome.report, width=WIDTH, colour=False)
         try:
             settings.output.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise UsageError(f"the report cannot be written to {settings.output}: {error.strerror}") from None
     return exit_code(outcome, settings)
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size((WIDTH, 24)).columns, 140) if sys.stdout.isatty() else WIDTH
+
+
+def _colour() -> bool:
+    """Where a person reads it on a terminal, and has not asked for none (https://no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return sys.stdout.isatty() and not plain
 
 
 def exit_code(outcome: Outcome, settings: Settings) -> int:

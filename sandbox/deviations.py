@@ -41,6 +41,11 @@ class Judged:
         """Whether a profile explains a deed that somebody else pieced together."""
         return self._expectations.explain(deed) is not None
 
+    def is_own_habit(self, deed: Deed) -> bool:
+        """Whether the package's own sheet explains a deed, rather than what all packages do."""
+        entry = self._expectations.explain(deed)
+        return entry is not None and entry.is_own
+
     def _judge(self, deed: Deed) -> Entry | None:
         entry = self._expectations.explain(deed)
         if entry is None:
@@ -60,7 +65,10 @@ class Judged:
                 kind = facts.kind(phase)
                 page = pages[actor, phase] = self._expectations.page(actor.role, actor.package, kind)
             for verb in _VERBS_OF_ACCESS[access]:
-                if not bait and page.plain(verb, path, False) is not None:
+                entry = None if bait else page.plain(verb, path, False)
+                if entry is not None:
+                    if entry.is_own:
+                        self._expectations.used.setdefault(entry, path)
                     continue
                 deed = deed_of(facts, verb, path, use.line, use.event, actor, count=use.count)
                 entry = self._judge(deed)
@@ -107,12 +115,7 @@ class Judged:
         """A connection stands for what passed on it; where nothing did that we could read, for itself."""
         facts = self._facts
         opened = connection.event
-        for line, request in connection.requests:
-            method = request.method.upper()
-            yield deed_of(
-                facts, "request", plain_url(request.url), line, request, connection.actor, method=method,
-                connection=connection,
-            )  # fmt: skip
+        yield from request_deeds(facts, connection)
         if connection.requests and not connection.data:
             return
         if opened is None:
@@ -148,6 +151,15 @@ def deed_of(facts: Facts, verb: str, subject: str, line: int, event: Any, actor:
         at=event.at, decoy=planted.decoy if planted else "", weight=planted.weight if planted else "",
         event=event, **more,
     )  # fmt: skip
+
+
+def request_deeds(facts: Facts, connection: Connection) -> Iterator[Deed]:
+    """The requests that passed on a connection, by whoever opened it."""
+    for line, request in connection.requests:
+        yield deed_of(
+            facts, "request", plain_url(request.url), line, request, connection.actor,
+            method=request.method.upper(), connection=connection,
+        )  # fmt: skip
 
 
 def sent_deed(facts: Facts, line: int, event: DecoySent, connection: Connection) -> Deed:

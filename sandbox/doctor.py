@@ -182,8 +182,8 @@ def toolchains() -> list[Check]:
 def registries() -> list[Check]:
     """The registries that this machine is set up for, and whether each answers. Reaches the network."""
     from sandbox.cache import Cache
-    from sandbox.fetch import NotFoundError, Upstream
     from sandbox.registries import registry_settings
+    from sandbox.upstream import NotFoundError, Upstream
 
     settings = registry_settings()
     checks = []

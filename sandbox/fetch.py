@@ -16,6 +16,7 @@ from sandbox.targets import Target, normalised, shown
 from sandbox.upstream import NotFoundError, Progress, Upstream, place
 
 PACKUMENT_TYPE = "application/vnd.npm.install-v1+json"
+PACKUMENT_TYPES = f"{PACKUMENT_TYPE}; q=1.0, application/json; q=0.8, */*"
 SIMPLE_TYPES = f"{simple_index.JSON_TYPE}, {simple_index.HTML_TYPE};q=0.1, text/html;q=0.01"
 
 
@@ -69,7 +70,7 @@ def fetchable(url: str) -> bool:
 def _npm(target: Target, upstream: Upstream) -> Artifact:
     registry = upstream.registries.for_npm(target.name)
     try:
-        document = upstream.document(packument_url(registry.url, target.name), PACKUMENT_TYPE)
+        document = upstream.document(packument_url(registry.url, target.name), PACKUMENT_TYPES)
         packument = packuments.parse(document.content())
         version = packument.choose(target.requested)
     except NotFoundError:
@@ -103,8 +104,10 @@ def _pypi(target: Target, upstream: Upstream, tags: tuple[str, ...], python: str
             raise RegistryError(f"{registry.host} answered for {target.name} with what is {error}") from None
     if len(missing) == len(upstream.registries.pypi):
         raise TargetError(f"{' and '.join(missing)} has no project {target.name}", "check its name")
+    if not tags:
+        tags, python = _own_tags(), python or platform.python_version()
     try:
-        chosen = simple_index.choose(files, target.name, target.requested, tags or _own_tags(), python, target.prefer)
+        chosen = simple_index.choose(files, target.name, target.requested, tags, python, target.prefer)
     except LookupError as error:
         raise TargetError(f"{target.name} {error}", "choose another with pypi:NAME==VERSION") from None
     filename = chosen.file.filename

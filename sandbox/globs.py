@@ -1,6 +1,6 @@
 """Globs of profiles: parsed once, matched fast.
 
-`*` stays within a path segment, `**` does not, `{a,b}` is either.
+`*` stays within a path segment, `**` does not (and `/**/` may be a single `/`), `{a,b}` is either.
 There is no `?`: in a URL it begins the query, and a profile that allows any query says `?**`.
 """
 
@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 _MANY_ALTERNATIVES = 256
 _LONG = 4096
 """No wildcard matches a longer text: a hostile one must not make matching slow."""
-_WILD = re.compile(r"\*\*|\*")
+_WILD = re.compile(r"(?<=/)\*\*/|\*\*|\*")
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ def pattern(glob: str, segmented: bool = True) -> re.Pattern[str]:
     last = 0
     for wild in _WILD.finditer(glob):
         parts.append(re.escape(glob[last : wild.start()]))
-        parts.append(".*" if wild[0] == "**" else single)
+        parts.append({"*": single, "**": ".*", "**/": "(?:.*/)?"}[wild[0]])
         last = wild.end()
     parts.append(re.escape(glob[last:]))
     return re.compile("".join(parts), re.DOTALL)

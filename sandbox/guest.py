@@ -166,7 +166,7 @@ class Guest:
                 traced=self._traced,
             )
         except ValueError as error:
-            return self._ended(phase, 0, "failed", 0, 0.0, str(error))
+            return self._ended(0, "failed", 0, 0.0, str(error))
 
         def send() -> tuple[Future[bytes], Future[bytes]]:
             self._link.pending[identity] = phase
@@ -180,16 +180,16 @@ class Guest:
             status, late = self._await_end(identity, ended, phase.seconds)
         except (ConnectionError, Late) as error:
             seconds = time.monotonic() - started
-            return self._ended(phase, identity, "failed", 0, seconds, str(error) or "the guest hangs")
+            return self._ended(identity, "failed", 0, seconds, str(error) or "the guest hangs")
         seconds = time.monotonic() - started
         if late:
-            return self._ended(phase, identity, "timeout", 0, seconds)
+            return self._ended(identity, "timeout", 0, seconds)
         if failed.done() and not failed.exception():
             number = int.from_bytes(failed.result()[:4], "little")
-            return self._ended(phase, identity, "failed", 0, seconds, f"it could not be started ({number})")
+            return self._ended(identity, "failed", 0, seconds, f"it could not be started ({number})")
         if status & 0x7F:
-            return self._ended(phase, identity, "killed", status & 0x7F, seconds)
-        return self._ended(phase, identity, "exited", status >> 8 & 0xFF, seconds)
+            return self._ended(identity, "killed", status & 0x7F, seconds)
+        return self._ended(identity, "exited", status >> 8 & 0xFF, seconds)
 
     def _await_end(self, identity: int, ended: Future[bytes], seconds: float) -> tuple[int, bool]:
         late = False
@@ -203,7 +203,6 @@ class Guest:
 
     def _ended(
         self,
-        phase: plan.Phase,
         identity: int,
         status: Literal["exited", "killed", "timeout", "failed"],
         code: int,

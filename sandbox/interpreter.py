@@ -51,5 +51,5 @@ def _first(*paths: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.path.append(sys.argv[1])
+    sys.path.insert(0, sys.argv[1])  # before a packaging of its own, which may order the tags otherwise
     json.dump(describe(), sys.stdout)

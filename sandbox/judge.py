@@ -116,11 +116,8 @@ def _verdict(findings: Iterable[Finding], missing: list[str]) -> Verdict:
 
 
 def _expected(expectations: Expectations) -> Iterator[str]:
-    """What profiles explained beyond the everyday: not the base profile's reading, running and writing."""
-    lines = []
-    for entry, subject in expectations.used.items():
-        if entry.source != "base":
-            lines.append(f"{entry.source}: {shorten(subject, 100)}: {entry.why}")
+    """What profiles explained beyond the everyday."""
+    lines = [f"{entry.source}: {shorten(subject, 100)}: {entry.why}" for entry, subject in expectations.used.items()]
     yield from sorted(lines)[:_MOST_EXPECTED]
 
 

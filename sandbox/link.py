@@ -1,17 +1,17 @@
 """The host's end of a guest's byte stream: frames in, events and connections out.
 
-One asyncio protocol a guest, on the gateway's loop. What the guest sends is bounded here: a connection whose bytes the
-gateway does not take stops the whole stream from being read, and the warden then makes the guest wait.
+One asyncio protocol a guest, on the gateway's loop. What the guest sends is bounded here: the warden is asked to hold a
+connection whose bytes the gateway does not take, and the package then waits; no other connection does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import struct
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Literal, Protocol
 
 from sandbox import events
 from sandbox.plan import Phase
@@ -21,8 +21,14 @@ from sandbox.warden import frames
 from sandbox.warden.frames import Host, Warden
 from sandbox.warden.tracker import Tracker
 
-QUEUED = 4 * 1024 * 1024
-"""Bytes of one connection that may wait for the gateway."""
+QUEUED = 1024 * 1024
+"""Bytes of one connection that may wait for the gateway before the warden is asked to hold it."""
+QUEUED_TOGETHER = 64 * 1024 * 1024
+"""Bytes of all connections that may wait: over it, each that sends more is held."""
+TOUCHES = 1000
+"""How often the same use of the same decoy is recorded; what is over is counted as lost."""
+LOSSES = 256
+"""Kinds of loss that are counted apart."""
 CHUNK = 256 * 1024
 
 
@@ -47,6 +53,8 @@ class LinkStream:
         self._chunks: deque[bytes] = deque()
         self._queued = 0
         self._finished = False
+        self._closing = False
+        self._held = False
         self._gone = False
         self._window = frames.WINDOW
         self._readable = asyncio.Event()
@@ -56,8 +64,10 @@ class LinkStream:
         """Bytes from the package."""
         self._chunks.append(data)
         self._queued += len(data)
-        if self._queued > QUEUED:
-            self._link.hold(self)
+        self._link.queued += len(data)
+        if not self._held and (self._queued > QUEUED or self._link.queued > QUEUED_TOGETHER):
+            self._held = True
+            self._link.send(Host.HOLD, self.peer.connection)
         self._readable.set()
 
     def ended(self, *, gone: bool) -> None:
@@ -81,9 +91,27 @@ class LinkStream:
             await self._readable.wait()
         data = self._chunks.popleft()
         self._queued -= len(data)
-        if self._queued <= QUEUED:
-            self._link.release(self)
+        self._link.queued -= len(data)
+        if self._held and self._queued <= QUEUED // 2:
+            self._held = False
+            if not self._gone:
+                self._link.send(Host.TAKE, self.peer.connection)
         return data
+
+    async def closed(self) -> None:
+        """Finish, drop what the package still sends, and wait until it has taken everything or is gone."""
+        await self.finish()
+        while await self.read():
+            pass
+        while not self._gone:
+            self._writable.clear()
+            await self._writable.wait()
+
+    def forget(self) -> None:
+        """Nobody will read what waits."""
+        self._link.queued -= self._queued
+        self._queued = 0
+        self._chunks.clear()
 
     async def write(self, data: bytes) -> None:
         """See `streams.Stream.write`."""
@@ -102,7 +130,8 @@ class LinkStream:
 
     async def finish(self) -> None:
         """See `streams.Stream.finish`."""
-        if not self._gone:
+        if not self._gone and not self._closing:
+            self._closing = True
             self._link.send(Host.FINISH, self.peer.connection)
 
     def reset(self) -> None:
@@ -130,7 +159,9 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._may_write = asyncio.Event()
         self._may_write.set()
-        self._held: set[LinkStream] = set()
+        self.queued = 0
+        self._losses: Counter[tuple[str, str]] = Counter()
+        self._touches: Counter[tuple[int, str]] = Counter()
         self._ended = False
         self.failure = ""
         self.gone = False
@@ -161,12 +192,13 @@ class Link(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=8 * CHUNK)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """asyncio: the warden is gone. Whoever waits is told."""
         self.gone = True
         if not self._ended:
             reason = self.failure or "the guest's supervisor is gone"
             self.recorder.add(events.SensorLost, sensor="guest", reason=reason)
+        self._tell_the_rest()
         for stream in list(self._streams.values()):
             stream.ended(gone=True)
         for waiting in list(self._waiting.values()):
@@ -190,7 +222,7 @@ class Link(asyncio.Protocol):
                 if handler is not None:
                     handler(identity, payload)
                 self._tell(kind, identity, payload)
-        except (ValueError, struct.error) as error:
+        except (ValueError, IndexError, struct.error) as error:
             self.recorder.add(events.SensorLost, sensor="warden", reason=f"a frame that cannot be: {error}")
             self.failure = str(error)
             if self._transport is not None:
@@ -209,19 +241,6 @@ class Link(asyncio.Protocol):
         """Wait until the warden takes bytes again."""
         await self._may_write.wait()
 
-    def hold(self, stream: LinkStream) -> None:
-        """A connection has too much waiting: read nothing until it is taken."""
-        self._held.add(stream)
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def release(self, stream: LinkStream) -> None:
-        """A held connection's bytes were taken."""
-        if stream in self._held:
-            self._held.discard(stream)
-            if not self._held and self._transport is not None and not self._transport.is_closing():
-                self._transport.resume_reading()
-
     def expect(self, kind: int, identity: int) -> Future[bytes]:
         """A future for the next frame of that kind and id; on the loop's thread only."""
         future: Future[bytes] = Future()
@@ -239,6 +258,7 @@ class Link(asyncio.Protocol):
     async def settle(self, seconds: float) -> None:
         """The guest is over: let what is being answered come to its end, but not for ever."""
         self._ended = True
+        self._tell_the_rest()
         for stream in list(self._streams.values()):
             stream.ended(gone=True)
         if self._tasks:
@@ -303,9 +323,15 @@ class Link(asyncio.Protocol):
     async def _serve(self, stream: LinkStream) -> None:
         try:
             await self._internet.serve(stream)
+            # Not reset: what is under way would be cut off. The package closes its side, or ends.
+            await stream.closed()
+        except ConnectionError:
+            pass  # the package went away
+        except Exception as error:
+            self._lose("gateway", f"a connection was not served to its end: {type(error).__name__}: {error}", 1)
         finally:
-            self.release(stream)
             self._streams.pop(stream.peer.connection, None)
+            stream.forget()
             stream.reset()
 
     def _data(self, connection: int, payload: bytes) -> None:
@@ -334,13 +360,23 @@ class Link(asyncio.Protocol):
         asked = (frames.address_text(to), to_port)
         peer = Peer(connection=0, address=asked[0], port=asked[1], process=self.tracker.serial(pid))
         sender = (frames.address_text(source), source_port)
-        for reply in self._internet.datagram(peer, data):
+        try:
+            replies = self._internet.datagram(peer, data)
+        except Exception as error:
+            self._lose("gateway", f"a datagram was not answered: {type(error).__name__}: {error}", 1)
+            return
+        for reply in replies:
             self.send_raw(frames.pack_datagram(asked, sender, reply))
 
     def _touched(self, watch: int, payload: bytes) -> None:
         clock, mask = struct.unpack("<QQ", payload)
         decoy, path = self._watched[watch]
+        how: Literal["opened", "changed", "removed"]
         how = "opened" if mask & 0x20 else "changed" if mask & 0x2 else "removed"
+        self._touches[watch, how] += 1
+        if self._touches[watch, how] > TOUCHES:
+            self._lose("witness", f"more than {TOUCHES} touches of one decoy", 1)
+            return
         self.recorder.add(
             events.DecoyTouched, at=self.tracker.seconds(clock), decoy=decoy, path=path, how=how
         )
@@ -348,4 +384,23 @@ class Link(asyncio.Protocol):
     def _lost(self, count: int, payload: bytes) -> None:
         said = [raw.decode("utf-8", "backslashreplace") for _, raw in frames.strings(payload, 0)]
         sensor, reason = (*said, "", "")[:2]
-        self.recorder.add(events.SensorLost, sensor=sensor, reason=reason, count=count)
+        self._lose(sensor, reason, count)
+
+    def _lose(self, sensor: str, reason: str, count: int) -> None:
+        """Recorded at once where it is the first of its kind, and counted where a guest repeats it."""
+        if (sensor, reason) in self._losses:
+            self._losses[sensor, reason] += count or 1
+        elif len(self._losses) < LOSSES:
+            self._losses[sensor, reason] = 0
+            self.recorder.add(events.SensorLost, sensor=sensor, reason=reason, count=count)
+        else:
+            self._losses["warden", "losses of many kinds"] += count or 1
+
+    def _tell_the_rest(self) -> None:
+        """At the end: what was only counted, and the output of phases whose pipes somebody still held open."""
+        for (sensor, reason), count in self._losses.items():
+            if count:
+                self.recorder.add(events.SensorLost, sensor=sensor, reason=reason, count=count)
+        self._losses.clear()
+        for identity, stream in list(self._outputs):
+            self._output_ended(identity, struct.pack("<QQ", stream, len(self._outputs[identity, stream])))

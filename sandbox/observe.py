@@ -9,7 +9,8 @@ from __future__ import annotations
 import posixpath
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -18,10 +19,11 @@ from sandbox import bait, events, persona, plan
 from sandbox.backends import Backend, GuestSpec
 from sandbox.cache import Cache
 from sandbox.errors import RegistryError
+from sandbox.gateway.recognise import Recogniser
 from sandbox.gateway.registry import Mirror
 from sandbox.gateway.server import Gateway
 from sandbox.gateway.tls import CertificateAuthority
-from sandbox.guest import Guest, LoopThread
+from sandbox.guest import Guest, LoopThread, Outcome
 from sandbox.recorder import Recorder
 from sandbox.registries import Registries
 from sandbox.toolchain import HostTools
@@ -50,48 +52,84 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     recording: Path
 
 
+class World(msgspec.Struct, frozen=True):
+    """A guest that is up and prepared, and what plays the internet to it."""
+
+    guest: Guest
+    environment: dict[str, str]
+
+
 def observe(experiment: Experiment, step: Callable[[str], None]) -> Path:
     """Run it and return the recording's path. Raises BackendError where no guest can be made, RegistryError where
     the installation failed because a registry did; everything else that goes wrong stands in the recording."""
     draw, who = bait.Draw(), _person(experiment)
     planted = persona.plant(experiment.persona, draw, who)
-    files = [(one.decoy, file) for one in planted for file in one.files]
-    watched = [(decoy, _place(file.path, who)) for decoy, file in files]
-    recorder = Recorder(experiment.recording, _header(experiment, who, files), experiment.limits.events)
-    authority = CertificateAuthority()
-    loop = LoopThread()
-    guest: Guest | None = None
+    mirror = Mirror(experiment.registries, experiment.cache, experiment.artifact.ecosystem, refuse=_finder(planted))
+    mirror.prime(experiment.artifact.name)
+    header = _header(experiment, who, planted, mirror.hosts)
+    recorder = Recorder(experiment.recording, header, experiment.limits.events)
     try:
-        mirror = Mirror(experiment.registries, experiment.cache, experiment.artifact.ecosystem)
-        gateway = Gateway(
-            authority=authority, bait=planted, recorder=recorder, registry=mirror, host_name=experiment.persona.host
-        )
-        mirror.refuse = gateway.carries_bait
-        bundle = _bundle(authority)
         step("making the guest")
-        running = experiment.backend.start(_spec(experiment, bundle))
-        guest = Guest(
-            loop, running.stream, recorder, gateway, watched, experiment.limits, running.stop
-        )
-        puts = _puts(experiment, draw, who, planted, bundle)
-        guest.prepare(puts, experiment.persona.cpus, _loopback_ports(planted))
-        _run_phases(experiment, guest, recorder, _environment(experiment, planted), step)
-        _linger(guest, recorder, experiment.limits.linger, step)
-        guest.end()
-        if mirror.problems and not _installed(experiment.recording, recorder):
+        with world(experiment, recorder, mirror, draw, who, planted) as made:
+            installed = _install(experiment, made, step)
+            if installed:
+                _exercise(experiment, made, recorder, step)
+            _linger(made.guest, recorder, experiment.limits.linger, step)
+        if mirror.problems and not installed:
+            target, problem = experiment.artifact.target, mirror.problems[0]
             raise RegistryError(
-                f"the registry failed while {experiment.artifact.target} was being installed: {mirror.problems[0]}",
+                f"the registry failed while {target} was being installed: {problem}",
                 "try again; if it stays so, check your registry settings and network",
             )
     except BaseException:
         recorder.abandon()
-        if guest is not None:
-            guest.end()
         raise
-    finally:
-        recorder.close()
-        loop.close()
+    recorder.close()
     return experiment.recording
+
+
+@contextmanager
+def world(
+    experiment: Experiment,
+    recorder: Recorder,
+    mirror: Mirror,
+    draw: bait.Draw,
+    who: bait.Person,
+    planted: list[bait.Bait],
+    *,
+    traced: bool = True,
+) -> Iterator[World]:
+    """A guest with its bait planted and its internet up; gone when the block ends, however it ends."""
+    authority = CertificateAuthority()
+    gateway = Gateway(
+        authority=authority, bait=planted, recorder=recorder, registry=mirror, host_name=experiment.persona.host
+    )
+    bundle = _bundle(authority)
+    watched = [(one.decoy, _place(file.path, who)) for one in planted for file in one.files]
+    loop = LoopThread()
+    try:
+        running = experiment.backend.start(_spec(experiment, bundle))
+        try:
+            guest = Guest(
+                loop, running.stream, recorder, gateway, watched, experiment.limits, running.stop, traced=traced
+            )
+            guest.prepare(
+                _puts(experiment, draw, who, planted, bundle), experiment.persona.cpus, _loopback_ports(planted)
+            )
+            yield World(guest, _environment(experiment, planted))
+            guest.end()
+        finally:
+            running.stop()
+            loop.call(gateway.close)
+    finally:
+        mirror.close()
+        loop.close()
+
+
+def _finder(planted: list[bait.Bait]) -> Callable[[str], bool]:
+    """Whether a text carries bait: what the guest asks of a registry is asked of the real one."""
+    recogniser = Recogniser([token for one in planted for token in one.tokens])
+    return lambda text: bool(recogniser.scan(text.encode("utf-8", "replace")).hits)
 
 
 def _person(experiment: Experiment) -> bait.Person:
@@ -107,7 +145,9 @@ def _place(path: str, who: bait.Person) -> str:
     return posixpath.join(who.project, path[2:]) if path.startswith("./") else path
 
 
-def _header(experiment: Experiment, who: bait.Person, files: list[tuple[str, bait.BaitFile]]) -> events.Header:
+def _header(
+    experiment: Experiment, who: bait.Person, planted: list[bait.Bait], registries: list[str]
+) -> events.Header:
     from sandbox import __version__
 
     artifact = experiment.artifact
@@ -123,10 +163,14 @@ def _header(experiment: Experiment, who: bait.Person, files: list[tuple[str, bai
         backend=experiment.backend.name,
         home=who.home,
         project=who.project,
-        registries=sorted({registry.host for registry in experiment.registries.all()}),
+        registries=registries,
         sensors=list(SENSORS),
         phases=[_planned(phase) for phase in install],
-        planted=[events.PlantedFile(decoy, _place(file.path, who), file.weight) for decoy, file in files],
+        planted=[
+            events.PlantedFile(one.decoy, _place(file.path, who), file.weight)
+            for one in planted
+            for file in one.files
+        ],
     )
 
 
@@ -210,42 +254,42 @@ def _environment(experiment: Experiment, planted: list[bait.Bait]) -> dict[str, 
     return {**environment, **dict.fromkeys(TRUST, BUNDLE)}
 
 
-def _run_phases(
-    experiment: Experiment,
-    guest: Guest,
-    recorder: Recorder,
-    environment: dict[str, str],
-    step: Callable[[str], None],
-) -> None:
-    """Install; then, if that worked, everything else that the ecosystem knows to do with the package."""
+def run_phase(experiment: Experiment, made: World, phase: plan.Phase) -> Outcome:
+    """Run one phase in the guest, with the persona's environment and the phase's own."""
+    inside = {**made.environment, **phase.environment}
+    if "PATH" in phase.environment:
+        inside["PATH"] = f"{experiment.persona.home}/.local/bin:{phase.environment['PATH']}"
+    return made.guest.run(
+        msgspec.structs.replace(phase, environment={}), inside, experiment.persona.project
+    )
+
+
+def _install(experiment: Experiment, made: World, step: Callable[[str], None]) -> bool:
+    """Run the install phases; whether all went well, without which nothing else can be run."""
+    artifact, tools, project = experiment.artifact, experiment.tools.toolchain, experiment.persona.project
+    for phase in experiment.ecosystem.install(artifact, tools, project, experiment.seconds):
+        step(phase.name)
+        outcome = run_phase(experiment, made, phase)
+        if outcome.status != "exited" or outcome.code or not made.guest.alive:
+            return False
+    return True
+
+
+def _exercise(experiment: Experiment, made: World, recorder: Recorder, step: Callable[[str], None]) -> None:
+    """Everything that the ecosystem knows to do with what was installed."""
     artifact, ecosystem, tools = experiment.artifact, experiment.ecosystem, experiment.tools.toolchain
-    project = experiment.persona.project
-    own_programs = f"{experiment.persona.home}/.local/bin"
-
-    def run(phases: list[plan.Phase]) -> bool:
-        went_well = True
-        for phase in phases:
-            if not guest.alive:
-                return False
-            step(phase.name)
-            inside = {**environment, **phase.environment}
-            if "PATH" in phase.environment:
-                inside["PATH"] = f"{own_programs}:{phase.environment['PATH']}"
-            phase = msgspec.structs.replace(phase, environment={})
-            outcome = guest.run(phase, inside, project)
-            went_well = went_well and outcome.status == "exited" and outcome.code == 0
-        return went_well
-
-    if not run(ecosystem.install(artifact, tools, project, experiment.seconds)) or not guest.alive:
-        return
+    guest, project = made.guest, experiment.persona.project
     folders, files = ecosystem.wanted(artifact, project)
     installed = plan.Installed(
         listings={folder: guest.listing(folder) for folder in folders}, files={file: guest.read(file) for file in files}
     )
     phases, notes = ecosystem.exercise(artifact, installed, tools, project, experiment.seconds)
-    planned = [_planned(phase) for phase in phases]
-    recorder.add(events.PhasesPlanned, phases=planned, not_exercised=notes)
-    run(phases)
+    recorder.add(events.PhasesPlanned, phases=[_planned(phase) for phase in phases], not_exercised=notes)
+    for phase in phases:
+        if not guest.alive:
+            break
+        step(phase.name)
+        run_phase(experiment, made, phase)
 
 
 def _linger(guest: Guest, recorder: Recorder, seconds: float, step: Callable[[str], None]) -> None:
@@ -264,17 +308,6 @@ def _linger(guest: Guest, recorder: Recorder, seconds: float, step: Callable[[st
     for process, exe, argv in left:
         recorder.add(events.SurvivorFound, process=process, exe=exe, argv=argv)
     recorder.phase = ""
-
-
-def _installed(recording: Path, recorder: Recorder) -> bool:
-    """Whether the install phases ended well, by the recording itself."""
-    recorder.close()
-    ended = [
-        event
-        for event in events.read(recording).events
-        if isinstance(event, events.PhaseEnded) and event.phase.startswith("install")
-    ]
-    return bool(ended) and all(event.status == "exited" and event.code == 0 for event in ended)
 
 
 def file_name(artifact: plan.Artifact, who: persona.Persona) -> str:

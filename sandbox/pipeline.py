@@ -36,7 +36,8 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
     backend = choose_backend(settings.backend)
     tools.require(ecosystem.programs)
     progress.step(f"fetching {target_text}")
-    artifact = fetch.resolve(target, registries, cache, tools.toolchain.tags, tools.toolchain.python_version)
+    python = tools.toolchain
+    artifact = fetch.resolve(target, registries, cache, tags=python.tags, python_version=python.python_version)
 
     packages = []
     with recordings_folder(settings.keep) as folder:

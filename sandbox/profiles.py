@@ -30,6 +30,9 @@ _PATHS = ("read", "write", "change", "run", "survive")
 _UNSEGMENTED = ("lookup", "syscall", "send")
 _ROLES = ("installer", "tool", "package")
 _REGISTRIES = "<registries>"
+_PACKAGE = "<package>"
+_PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_MANY_PAGES = 500
 _AT = re.compile(r"^(?P<message>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
 
 Why = Annotated[str, msgspec.Meta(min_length=8)]
@@ -83,6 +86,11 @@ class Entry(msgspec.Struct, frozen=True, eq=False):
     expectation: Expectation
 
     @property
+    def is_own(self) -> bool:
+        """Whether it stands in a package's own sheet."""
+        return self.source.startswith("packages/")
+
+    @property
     def why(self) -> str:
         """The reason given."""
         return self.expectation.why
@@ -128,14 +136,14 @@ class Profiles:
 class _Page:
     """What one role, of one package, may do in one kind of phase."""
 
-    def __init__(self, entries: Iterable[Entry], header: Header) -> None:
+    def __init__(self, entries: Iterable[Entry], header: Header, package: str) -> None:
         plain: dict[str, list[tuple[str, Entry]]] = {verb: [] for verb in VERBS}
         self._conditional: dict[str, list[tuple[Matcher[Entry], Entry]]] = {verb: [] for verb in VERBS}
         for entry in entries:
             expectation = entry.expectation
             for verb in VERBS:
                 conditional = expectation.args or expectation.program or verb == "request"
-                globs = [glob for raw in expectation.globs(verb) for glob in expand(verb, raw, header)]
+                globs = [glob for raw in expectation.globs(verb) for glob in expand(verb, raw, header, package)]
                 if not globs:
                     continue
                 if conditional:
@@ -183,23 +191,22 @@ class Expectations:
         self._common = profiles.chain(profiles.ecosystem)
         self._pages: dict[tuple[str, str, str], _Page] = {}
         self.used: dict[Entry, str] = {}
-        """The entries that explained something, and the first thing that each did."""
+        """The entries that explained something out of the ordinary (bait, or by a package's own sheet), each with
+        the first thing that it explained."""
 
     def page(self, role: str, package: str, kind: str) -> _Page:
         """The page for a role of a package in a kind of phase; made once."""
         package = package_key(self._profiles.ecosystem, package)
+        if len(self._pages) > _MANY_PAGES:
+            package = ""  # a hostile guest makes packages up; those without a page of their own have no exceptions
         key = (role, package, kind)
         page = self._pages.get(key)
         if page is None:
             sheet = f"packages/{self._profiles.ecosystem}/{package}"
             common = {entry.source for entry in self._common}
             own = [entry for entry in self._profiles.chain(sheet) if entry.source not in common]
-            if not own and package:
-                page = self.page(role, "", kind)
-            else:
-                entries = [entry for entry in own + self._common if _applies(entry.expectation, role, kind)]
-                page = _Page(entries, self._header)
-            self._pages[key] = page
+            entries = [entry for entry in own + self._common if _applies(entry.expectation, role, kind)]
+            page = self._pages[key] = _Page(entries, self._header, package)
         return page
 
     def explain(self, deed: Deed) -> Entry | None:
@@ -209,7 +216,8 @@ class Expectations:
             page = self.page(role, deed.actor.package, deed.kind)
             entry = page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)
             if entry is not None:
-                self.used.setdefault(entry, deed.subject)
+                if deed.decoy or entry.is_own:
+                    self.used.setdefault(entry, deed.subject)
                 return entry
         return None
 
@@ -241,12 +249,18 @@ def _any(globs: tuple[str, ...], text: str, segmented: bool = False) -> bool:
     return bool(_free(globs, segmented).find(text))
 
 
-def expand(verb: str, glob: str, header: Header) -> list[str]:
-    """A glob with the recording's home, project and registries written out."""
+def expand(verb: str, glob: str, header: Header, package: str = "") -> list[str]:
+    """A glob with the recording's home, project and registries, and the doer's package, written out."""
+    if _PACKAGE in glob:
+        if not _PLAIN_NAME.fullmatch(package):
+            return []  # names come from folders of the guest: never let one be a wildcard
+        glob = glob.replace(_PACKAGE, package)
     if verb in _PATHS:
         if glob == "~" or glob.startswith("~/"):
             return [header.home + glob[1:]]
         return [header.project + glob[1:]] if glob == "." or glob.startswith("./") else [glob]
+    if glob.startswith("unix:"):
+        return ["unix:" + expand("read", glob[5:], header, package)[0]]
     if _REGISTRIES in glob:
         return [glob.replace(_REGISTRIES, host) for host in registry_hosts(header)]
     return [glob]

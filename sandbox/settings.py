@@ -133,9 +133,9 @@ def _option(field: msgspec.structs.FieldInfo) -> Option:
     bare, meta = get_args(field.type)
     extra = meta.extra or {}
     choices = get_args(bare) if get_origin(bare) is Literal else names_in(extra.get("choices", ""))
-    default = "" if field.default in (None, (), False, msgspec.NODEFAULT) else f"{field.default}"
-    if isinstance(field.default, float):
-        default = f"{field.default:g}"
+    default = f"{field.default:g}" if isinstance(field.default, float) else f"{field.default}"
+    if field.default in (None, (), msgspec.NODEFAULT) or bare is bool:
+        default = ""
     return Option(
         name=field.name,
         type=bare,

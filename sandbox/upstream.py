@@ -11,6 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -99,15 +100,19 @@ class Upstream:
 
         Raises NotFoundError, and RegistryError for everything else; a stale copy is never used instead.
         """
-        key = f"{accept} {url}"
-        known = self.cache.answer(key)
-        sent = self.cache.read(known.blob) if known else None
-        if known and sent is not None and known.fresh():
-            return Document(known, sent)
+        known = self.remembered(url, accept)
+        if known and known.answer.fresh():
+            return known
         headers = {"accept": accept, "accept-encoding": "gzip"}
-        if known and sent is not None and known.etag:
-            headers["if-none-match"] = known.etag
-        return self._attempt(url, headers, lambda response: self._take_document(response, key, known, sent))
+        if known and known.answer.etag:
+            headers["if-none-match"] = known.answer.etag
+        return self._attempt(url, headers, partial(self._take_document, f"{accept} {url}", known))
+
+    def remembered(self, url: str, accept: str) -> Document | None:
+        """Metadata that the cache holds, fresh or not; nothing is fetched."""
+        known = self.cache.answer(f"{accept} {url}")
+        sent = self.cache.read(known.blob) if known else None
+        return Document(known, sent) if known and sent is not None else None
 
     def file(self, url: str, digest: str, what: str) -> tuple[Path, str]:
         """A package file: its path in the cache, and the strong digest that it is known by. An empty `digest`
@@ -123,17 +128,17 @@ class Upstream:
             if found is not None:
                 return found, known.blob
         headers = {"accept": "*/*", "accept-encoding": "identity"}
-        blob = self._attempt(url, headers, lambda response: self._take_file(response, digest, what))
+        blob = self._attempt(url, headers, partial(self._take_file, digest, what))
         if digest and not strong:
             answer = Answer(key=f"{digest} {url}", stored=time.time(), blob=blob, url=url, immutable=True)
             self.cache.remember(answer)
         return self.cache.blob_path(blob), blob
 
-    def _take_document(self, response: httpx.Response, key: str, known: Answer | None, sent: bytes | None) -> Document:
-        if response.status_code == 304 and known is not None and sent is not None:
-            again = msgspec.structs.replace(known, stored=time.time())
+    def _take_document(self, key: str, known: Document | None, response: httpx.Response) -> Document:
+        if response.status_code == 304 and known is not None:
+            again = msgspec.structs.replace(known.answer, stored=time.time())
             self.cache.remember(again)
-            return Document(again, sent)
+            return Document(again, known.sent)
         self._check_status(response)
         encoding = response.headers.get("content-encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
@@ -153,7 +158,7 @@ class Upstream:
         self.cache.remember(answer)
         return Document(answer, b"".join(parts))
 
-    def _take_file(self, response: httpx.Response, digest: str, what: str) -> str:
+    def _take_file(self, digest: str, what: str, response: httpx.Response) -> str:
         self._check_status(response)
         with self.cache.writer(digest.partition(":")[0] or "sha512") as writer:
             for part in self._body(response, LARGEST_FILE, what):
@@ -209,7 +214,6 @@ class Upstream:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self._client().stream("GET", url, headers=headers) as response:
-                    self._check_way(url, response)
                     if response.status_code not in _RETRIED or attempt == _ATTEMPTS:
                         return take(response)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
@@ -219,12 +223,6 @@ class Upstream:
                 raise RegistryError(f"fetching from {place(url)} was given up") from error
             self._closed.wait(self._pause * attempt**2)
         raise AssertionError("the last attempt returns or raises")
-
-    @staticmethod
-    def _check_way(url: str, response: httpx.Response) -> None:
-        """A redirect from https to http would let anyone on the way answer."""
-        if url.startswith("https:") and any(step.url.scheme != "https" for step in (*response.history, response)):
-            raise RegistryError(f"{place(url)} redirected to an address without TLS")
 
     def _client(self) -> httpx.Client:
         import httpx
@@ -240,8 +238,17 @@ class Upstream:
                     follow_redirects=True,
                     max_redirects=5,
                     headers={"user-agent": "baitbox"},
+                    event_hooks={"response": [_check_redirect]},
                 )
             return self._http
+
+
+def _check_redirect(response: httpx.Response) -> None:
+    """A redirect from https to http would let anyone on the way answer; it is not followed."""
+    if response.has_redirect_location and response.request.url.scheme == "https":
+        following = response.request.url.join(response.headers["location"])
+        if following.scheme != "https":
+            raise RegistryError(f"{response.request.url.host} redirected to an address without TLS")
 
 
 def _tls(registries: Registries) -> ssl.SSLContext:

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from sandbox import __version__, cli, discovery, errors, report, schedule
+from sandbox import __version__, cli, discovery, errors, events, report, schedule
 from sandbox.errors import BackendError, BaitboxError, RegistryError, TargetError, UsageError
 from sandbox.settings import Settings
 
@@ -55,7 +55,7 @@ def results(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             raise box["outcome"]
         return box["outcome"]
 
-    reporter = SimpleNamespace(render=lambda whole: json.dumps({"verdict": whole.verdict}))
+    reporter = SimpleNamespace(render=lambda whole, **_: json.dumps({"verdict": whole.verdict}))
     monkeypatch.setattr(schedule, "check_all", check_all)
     monkeypatch.setattr("sandbox.settings.names_in", lambda folder: ("json", "terminal") if folder else ())
     monkeypatch.setattr(discovery, "load", lambda *_: {"terminal": reporter, "json": reporter})
@@ -125,6 +125,40 @@ def test_the_report_can_go_to_a_file(results: dict[str, Any], capsys: pytest.Cap
     assert json.loads(Path("report.json").read_text()) == {"verdict": "clean"}
     assert cli.run(["check", "npm:x", "--output", "no/report.json"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: the report cannot be written to no/")
+
+
+def recorded(path: Path) -> Path:
+    header = events.Header(package="left-pad", version="1.3.0", persona="laptop")
+    with path.open("wb") as file:
+        events.write(file, header, [events.NameLookedUp(at=0.5, name="a.test", kind="A"), events.GuestEnded(at=1.0)])
+    return path
+
+
+def test_a_recording_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["show", str(recorded(Path("r.jsonl")))]) == 0
+    assert "left-pad" in capsys.readouterr().out
+    for flag in ("--tree", "--all"):
+        assert cli.run(["show", "r.jsonl", flag]) == 0
+        assert "left-pad" in capsys.readouterr().out
+
+
+def test_a_recording_is_judged_again(results: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = ModuleType("sandbox.pipeline")
+    pipeline.judge_again = lambda path, settings: package("suspicious")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sandbox.pipeline", pipeline)
+    assert cli.run(["judge", "r.jsonl"]) == 10
+    assert cli.run(["judge", "r.jsonl", "--fail-on", "malicious"]) == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"junk\n", b'{"baitbox": 9}\n'])
+@pytest.mark.parametrize("command", ["show", "judge"])
+def test_what_is_no_recording_is_3(
+    capsys: pytest.CaptureFixture[str], command: str, content: bytes | None
+) -> None:
+    if content is not None:
+        Path("r.jsonl").write_bytes(content)
+    assert cli.run([command, "r.jsonl"]) == 3
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cli, doctor, fetch, probe, process, registries
+from sandbox import cli, doctor, probe, process, registries, upstream
 from sandbox.doctor import Check
 from sandbox.errors import RegistryError
 
@@ -201,7 +201,7 @@ def test_registries_are_asked_and_a_refusal_is_said(
     answers: dict[str, Exception | None] = {
         "https://one.test/left-pad": None,
         "https://two.test/simple/six/": RegistryError("two.test does not answer"),
-        "https://three.test/simple/six/": fetch.NotFoundError("no six"),
+        "https://three.test/simple/six/": upstream.NotFoundError("no six"),
     }
 
     def document(_self: object, url: str, accept: str) -> None:
@@ -209,7 +209,7 @@ def test_registries_are_asked_and_a_refusal_is_said(
             raise answer
 
     monkeypatch.setattr(registries, "registry_settings", lambda: found)
-    monkeypatch.setattr(fetch.Upstream, "document", document)
+    monkeypatch.setattr(upstream.Upstream, "document", document)
     checks = doctor.registries()
     assert answers == {}
     assert [(check.name, check.ok) for check in checks] == [

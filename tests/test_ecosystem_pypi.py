@@ -250,12 +250,9 @@ def test_the_environment_that_is_planted_is_one_that_python_accepts(tmp_path: Pa
     code = "import six, sys; print(six.found, sys.prefix != sys.base_prefix, sys.prefix)"
     done = process.run([str(tmp_path / ".venv/bin/python3"), "-c", code], timeout=20, env={})
     assert done.stdout.decode().split() == ["True", "True", str(tmp_path / ".venv")], done.stderr
-    done = process.run(
-        ["/bin/sh", "-c", '. "$0"; command -v python; deactivate; echo "$VIRTUAL_ENV-"']
-        + [str(tmp_path / ".venv/bin/activate")],
-        timeout=20,
-        env={"PATH": "/usr/bin:/bin"},
-    )
+    script = '. "$0"; command -v python; deactivate; echo "$VIRTUAL_ENV-"'
+    argv = ["/bin/sh", "-c", script, str(tmp_path / ".venv/bin/activate")]
+    done = process.run(argv, timeout=20, env={"PATH": "/usr/bin:/bin"})
     assert done.stdout.decode().split() == [str(tmp_path / ".venv/bin/python"), "-"], done.stderr
 
 
@@ -286,7 +283,10 @@ values = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(
     manifest=st.fixed_dictionaries(
-        {"names": st.lists(texts) | values, "entry_points": st.dictionaries(st.just("console_scripts"), values) | values}
+        {
+            "names": st.lists(texts) | values,
+            "entry_points": st.dictionaries(st.just("console_scripts"), values) | values,
+        }
     ),
     listed=st.lists(st.tuples(texts, st.booleans())),
     kind=st.sampled_from(["wheel", "sdist", "registry", "folder"]),

@@ -71,7 +71,7 @@ def test_nothing_telling_in_the_subject() -> None:
 
 @pytest.mark.parametrize("host", ["", "ü.test", "a b", "-", "a..b", "x" * 300, "*", "\x00"])
 def test_what_is_no_name_still_gets_a_certificate(host: str) -> None:
-    assert AUTHORITY.context(host)
+    assert isinstance(AUTHORITY.context(host), ssl.SSLContext)
 
 
 def test_names_of_a_certificate() -> None:
@@ -93,7 +93,7 @@ def test_contexts_are_kept_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_memory_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("os.memfd_create")
-    assert CertificateAuthority().context("a.test")
+    assert isinstance(CertificateAuthority().context("a.test"), ssl.SSLContext)
 
 
 def test_fast_enough() -> None:

@@ -26,7 +26,7 @@ from sandbox.discovery import load
 from sandbox.report import Finding, PackageReport, Verdict
 from tests.packages import build
 from tests.packages.catalogue import FIXTURES, HOSTILE, NEIGHBOURS, THIEVES
-from tests.packages.fixture import Expectation, Fixture
+from tests.packages.fixture import Built, Expectation, Fixture
 from tests.packages.registry import Fault, Registry
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler")
@@ -41,7 +41,7 @@ PLAYED = {"api.github.com", "169.254.169.254", "127.0.0.1"}
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, build.Built]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
     """Every fixture, built once."""
     return {name: build.make(name, tmp_path_factory.mktemp(name)) for name in FIXTURES}
 
@@ -61,7 +61,7 @@ def contents(path: Path) -> Iterator[tuple[str, bytes]]:
                 yield member.name, file.read() if file is not None else b""
 
 
-def everything(made: build.Built) -> Iterator[tuple[str, bytes]]:
+def everything(made: Built) -> Iterator[tuple[str, bytes]]:
     """All files that a fixture brings, wherever they go."""
     for path in (made.target, *made.archives):
         yield from contents(path)
@@ -72,7 +72,7 @@ def everything(made: build.Built) -> Iterator[tuple[str, bytes]]:
 @needs_git
 @every_fixture
 def test_builds_the_same_bytes_every_time(
-    fixture: Fixture, built: dict[str, build.Built], tmp_path: Path
+    fixture: Fixture, built: dict[str, Built], tmp_path: Path
 ) -> None:
     again = build.make(fixture.name, tmp_path)
     assert list(everything(again)) == list(everything(built[fixture.name]))
@@ -83,7 +83,7 @@ def test_builds_the_same_bytes_every_time(
 @needs_gcc
 @needs_git
 @every_fixture
-def test_has_a_valid_name_and_place(fixture: Fixture, built: dict[str, build.Built]) -> None:
+def test_has_a_valid_name_and_place(fixture: Fixture, built: dict[str, Built]) -> None:
     target = built[fixture.name].target
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", fixture.package), "the name must be valid in both ecosystems"
     if target.suffix == ".whl":
@@ -100,7 +100,7 @@ def test_has_a_valid_name_and_place(fixture: Fixture, built: dict[str, build.Bui
 @needs_git
 @every_fixture
 def test_says_nothing_telling_and_reaches_reserved_names_only(
-    fixture: Fixture, built: dict[str, build.Built]
+    fixture: Fixture, built: dict[str, Built]
 ) -> None:
     for path, content in everything(built[fixture.name]):
         assert not TELLING.search(path.encode()), path
@@ -115,7 +115,7 @@ def test_says_nothing_telling_and_reaches_reserved_names_only(
 @needs_gcc
 @needs_git
 @pytest.mark.parametrize("fixture", [*THIEVES, *HOSTILE], ids=lambda fixture: fixture.name)
-def test_every_script_that_acts_asks_where_it_is(fixture: Fixture, built: dict[str, build.Built]) -> None:
+def test_every_script_that_acts_asks_where_it_is(fixture: Fixture, built: dict[str, Built]) -> None:
     acting = re.compile(
         rb"fetch\(|https?\.request|readFileSync|urlopen|socket\.|curl |spawn|writeFile|openSync|Popen"
     )
@@ -127,7 +127,7 @@ def test_every_script_that_acts_asks_where_it_is(fixture: Fixture, built: dict[s
             assert b"settled()" in content or b"settled ||" in content, path
 
 
-def copies(made: build.Built, folder: Path) -> list[Path]:
+def copies(made: Built, folder: Path) -> list[Path]:
     """The fixture's files on disk under `folder`."""
     paths = []
     for name, content in everything(made):
@@ -152,7 +152,7 @@ def command(path: Path) -> list[str]:
 @needs_node
 @pytest.mark.parametrize("fixture", [*THIEVES, *HOSTILE], ids=lambda fixture: fixture.name)
 def test_does_nothing_outside_a_guest(
-    fixture: Fixture, built: dict[str, build.Built], tmp_path: Path
+    fixture: Fixture, built: dict[str, Built], tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     secrets = [".ssh/id_ed25519", ".aws/credentials", ".npmrc", ".bashrc", ".netrc"]

@@ -54,7 +54,11 @@ def _file_system(spec: GuestSpec) -> list[str]:
         arguments += ["--size", size, "--perms", "1777", "--tmpfs", scratch]
     arguments += ["--size", small, "--perms", "0755", "--tmpfs", "/run"]
     arguments += ["--size", half, "--perms", "0755", "--tmpfs", spec.home]
-    arguments += ["--perms", "0700", "--dir", "/root", "--dir", "/srv", "--dir", "/opt", "--dir", "/mnt"]
+    arguments += ["--perms", "0700", "--dir", "/root"]
+    places = {parent for _, place in spec.mounts for parent in Path(place).parents if len(parent.parts) > 1}
+    for folder in sorted({Path("/srv"), Path("/opt"), Path("/mnt")} | places):
+        if not folder.is_relative_to("/usr"):
+            arguments += ["--perms", "0755", "--dir", str(folder)]
     for host, guest in spec.mounts:
         arguments += ["--ro-bind", host, guest]
     for path_text in spec.masks:
@@ -110,7 +114,7 @@ class Native:
         arguments += [*_file_system(spec), *_laid_over(spec, folder)]
         user = GUEST_USER_ON_HOST + os.getpid() % 65536 if os.geteuid() == 0 else 0
         ours, theirs = socket.socketpair()
-        messages = tempfile.TemporaryFile()
+        messages = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `stop`, when the guest is gone
         head = [str(PROGRAM), "native", str(theirs.fileno()), str(spec.uptime), str(user), "--"]
         try:
             process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from typing import Protocol
 
@@ -57,19 +58,24 @@ class Channel:
         self._carrier = carrier
         self._reading: asyncio.Task[bytes] | None = None
         self._returned = b""
+        self._ended = False
 
     async def read(self, seconds: float = IDLE) -> bytes | None:
         """The next bytes, b"" at the end, None where none came in time. Raises ConnectionError."""
         if self._returned:
             data, self._returned = self._returned, b""
             return data
+        if self._ended:
+            return b""
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._carrier.read())
         done, _ = await asyncio.wait((self._reading,), timeout=seconds)
         if not done:
             return None
         task, self._reading = self._reading, None
-        return task.result()
+        data = task.result()
+        self._ended = not data
+        return data
 
     def give_back(self, data: bytes) -> None:
         """Read `data` again next time."""
@@ -143,10 +149,8 @@ class Tls:
 
     async def finish(self) -> None:
         """Say that no more comes; the other side may already be gone."""
-        try:
+        with contextlib.suppress(ssl.SSLError):  # it has not answered yet, and need not
             self._object.unwrap()
-        except ssl.SSLError:
-            pass  # it has not answered yet, and need not
         await self._flush()
         await self._lower.finish()
 

@@ -121,7 +121,7 @@ class Names:
             given, lost = _ANSWERS[kind](self, reply, name)
         if any(extra.rtype == dnslib.QTYPE.OPT for extra in request.ar):
             reply.add_ar(dnslib.EDNS0(udp_len=1232))
-        return DnsAnswer(reply.pack(), name, kind, given, lost)
+        return DnsAnswer(bytes(reply.pack()), name, kind, given, lost)
 
     def _host(self, reply: dnslib.DNSRecord, name: str, version: int) -> tuple[str, bool]:
         known = self.addresses(name) if name else None

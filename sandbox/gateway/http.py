@@ -67,12 +67,9 @@ class Conversation:
         return Capture(self._pool, _MOST_BODY, _ENDING)
 
     def receive(self, data: bytes) -> None:
-        """Bytes from the client; b"" where it has finished sending."""
+        """Bytes from the client. Its end needs no telling: see `unfinished`."""
         self._raw.add(data)
-        try:
-            self._connection.receive_data(data)
-        except (h11.RemoteProtocolError, RuntimeError):
-            self._connection.their_state  # noqa: B018  # the error shows again in `step`, where it is handled
+        self._connection.receive_data(data)
 
     def step(self) -> Request | Unparsed | Wanted:
         """The next thing that can be told from the bytes so far."""
@@ -183,7 +180,7 @@ class Conversation:
         return self._connection.send(event) or b""
 
 
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date"})
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 _REASONS = {
     100: "Continue", 101: "Switching Protocols", 200: "OK", 201: "Created", 202: "Accepted", 204: "No Content",
     301: "Moved Permanently", 302: "Found", 304: "Not Modified", 400: "Bad Request", 401: "Unauthorized",

@@ -132,7 +132,7 @@ def classify(port: int, data: bytes, waited: bool = False) -> Kind | None:
     """
     if not data:
         return None
-    if port in _DNS_PORTS and data[:1] != b"\x16":
+    if port in _DNS_PORTS and data[:1] < b"\x16":  # no query is longer than 5,631 bytes, no request line begins so
         return "dns"
     if data[:1] == b"\x16":
         return _tls(data, waited)

@@ -75,6 +75,7 @@ class Recogniser:
         self._assembler = assemble.Assembler()
         self._reported: OrderedDict[tuple[Hashable, str, int, tuple[str, ...]], None] = OrderedDict()
         self._flows: OrderedDict[tuple[object, str], Hashable] = OrderedDict()
+        self._headers: OrderedDict[tuple[Hashable, bytes], None] = OrderedDict()
         self._extra = _EXTRA_IN_ALL
         self._losses: dict[str, int] = {}
         self.truncated = False
@@ -82,6 +83,8 @@ class Recogniser:
     def feed(self, flow: Hashable, where: str, data: bytes, stream: Hashable | None = None) -> list[Match]:
         """Tokens in `data`, alone and together with what `stream` (default: the flow) carried before at the same
         place. `where` is url, header, body, dns or data. Each token is told once a flow, place and encoding."""
+        if where == "header" and self._again(flow, data):
+            return []
         return self.accept(flow, where, data, self.scan(data, where), stream)
 
     def scan(self, data: bytes, where: str = "data") -> Found:
@@ -134,6 +137,17 @@ class Recogniser:
         self._assembler.lost.clear()
         losses, self._losses = self._losses, {}
         return losses
+
+    def _again(self, flow: Hashable, headers: bytes) -> bool:
+        """Whether these headers were looked at before: most requests of a program have the same."""
+        key = (flow, headers)
+        if key in self._headers:
+            self._headers.move_to_end(key)
+            return True
+        self._headers[key] = None
+        if len(self._headers) > 256:
+            self._headers.popitem(last=False)
+        return False
 
     def _lose(self, reason: str, count: int = 1) -> None:
         self.truncated = True

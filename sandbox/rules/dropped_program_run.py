@@ -18,14 +18,11 @@ from sandbox.lineage import INTERPRETERS, Actor, Program, program_name
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, by_package, listed
 
-_BUILDERS = frozenset(
-    {
-        "ld", "ld.bfd", "ld.gold", "ld.lld", "lld", "mold", "collect2", "gcc", "g++", "cc", "c++", "cc1", "clang",
-        "clang++", "as", "ar", "strip", "objcopy", "rustc", "cargo", "go", "link", "gfortran", "f951", "nasm",
-        "cmake", "ninja", "make", "gmake", "meson", "ranlib", "chrpath", "patchelf", "libtool", "config.status",
-        "configure", "m4", "autoconf", "automake", "autoreconf", "cython", "swig", "install",
-    }
-)  # fmt: skip
+_BUILDERS = re.compile(
+    r"(?:[a-z0-9_]+-[a-z0-9_-]*-)?(?:ld(?:\.bfd|\.gold|\.lld)?|lld|mold|collect2|gcc|g\+\+|cc|c\+\+|cc1|clang|clang\+\+|as|ar"
+    r"|strip|objcopy|rustc|cargo|go|link|gfortran|f951|nasm|cmake|ninja|g?make|meson|ranlib|chrpath|patchelf|libtool"
+    r"|config\.status|configure|m4|autoconf|automake|autoreconf|cython|swig|install)(?:-[0-9.]+)?"
+)
 _TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/")
 _BUILD = re.compile(
     r"/tmp/(pip-[a-z-]+[^/]*|tmp[^/]*[./]?(build|wheel|dist)[^/]*|node-gyp[^/]*|cc[A-Za-z0-9]{6}[^/]*)(/|$)"
@@ -76,9 +73,7 @@ def _was_written(case: Case, path: str, line: int) -> bool:
 
 def _is_builder(actor: Actor) -> bool:
     program = actor.program
-    return program is not None and any(
-        name in _BUILDERS or name.endswith(("-gcc", "-g++", "-ld")) for name in program.names
-    )
+    return program is not None and any(_BUILDERS.fullmatch(name) for name in program.names)
 
 
 def _is_outside(case: Case, path: str) -> bool:

@@ -24,8 +24,8 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase."""
     deeds = [deed for deed in case.of("write", "change") if _destroys(case, deed)]
     for group in by_package(deeds):
-        bait = {deed.subject for deed in group if deed.decoy}
-        files = {deed.subject for deed in group}
+        bait = {path: decoy for deed in group for path, decoy in _bait(case, deed)}
+        files = {deed.subject for deed in group} | set(bait)
         certain = len(bait) >= _MANY_BAIT or len(files) >= _MANY_FILES
         if not bait and not certain:
             continue
@@ -35,8 +35,16 @@ def check(case: Case) -> Iterator[Finding]:
             f"{listed((case.pathname(deed.subject) for deed in group), 3)}",
             verdict="malicious" if certain else "suspicious",
             severity="critical" if certain else "high",
-            decoys=[deed.decoy for deed in group],
+            decoys=bait.values(),
         )
+
+
+def _bait(case: Case, deed: Deed) -> list[tuple[str, str]]:
+    """The planted files that a deed destroys, also with a folder above them, and their decoys."""
+    if deed.decoy:
+        return [(deed.subject, deed.decoy)]
+    below = deed.subject + "/"
+    return [(path, file.decoy) for path, file in case.facts.planted.items() if path.startswith(below)]
 
 
 def _destroys(case: Case, deed: Deed) -> bool:

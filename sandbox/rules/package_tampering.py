@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from sandbox.deviations import deed_of
 from sandbox.facts import Deed
 from sandbox.lineage import package_of
 from sandbox.report import Finding
@@ -27,9 +28,6 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase."""
     start: list[Deed] = []
     others: list[Deed] = []
-    own: list[Deed] = []
-    scripts = {program.script or (program.argv[1] if len(program.argv) > 1 else "")
-               for _, _, actor in case.facts.programs if (program := actor.program) is not None}  # fmt: skip
     for deed in case.of("write", "change"):
         if deed.actor.role != "package" or deed.method in ("made", "times", "mode", "owner"):
             continue
@@ -40,10 +38,9 @@ def check(case: Case) -> Iterator[Finding]:
             start.append(deed)
         elif _is_others(case, deed):
             others.append(deed)
-        elif _is_own_trace(deed, scripts):
-            own.append(deed)
     yield from _findings(case, start, "planted code that Python runs at every start", "malicious")
     yield from _findings(case, others, "changed other packages' files", "suspicious")
+    own = _own_traces(case)
     yield from _findings(case, own, "changed its own manifest or removed its own script", "suspicious")
 
 
@@ -68,14 +65,31 @@ def _is_others(case: Case, deed: Deed) -> bool:
     return site is not None and _plain(site["top"]) != _plain(deed.actor.package) and "__pycache__" not in deed.subject
 
 
-def _is_own_trace(deed: Deed, scripts: set[str]) -> bool:
-    """Its manifest rewritten, or the script that ran removed."""
-    name = deed.subject.rsplit("/", 1)[-1]
-    installed = "/node_modules/" in deed.subject or "-packages/" in deed.subject
-    if installed and _OWN.fullmatch(name):
-        return True
-    removed = deed.method in ("removed", "renamed", "truncated")
-    return installed and removed and any(word == deed.subject or word == name for word in scripts if word)
+def _own_traces(case: Case) -> list[Deed]:
+    """Its manifest rewritten, or the script that ran removed: in its own folder, where it may otherwise write."""
+    facts = case.facts
+    scripts = {word for _, _, actor in facts.programs if actor.program for word in actor.program.argv[1:2]}
+    deeds = [
+        deed_of(facts, "write", path, use.line, use.event, actor)
+        for (path, access, actor, _), use in facts.opened.items()
+        if access != "read" and actor.role == "package" and _is_installed(path) and _OWN.fullmatch(_name(path))
+    ]
+    for line, event, actor, path, target in facts.changed:
+        if actor.role != "package" or event.change not in ("removed", "renamed", "truncated"):
+            continue
+        for subject in (path, target):
+            ran = subject == path and (subject in scripts or _name(subject) in scripts)
+            if _is_installed(subject) and (ran or _OWN.fullmatch(_name(subject))):
+                deeds.append(deed_of(facts, "change", subject, line, event, actor, method=event.change))
+    return [deed for deed in deeds if not case.judged.is_own_habit(deed)]
+
+
+def _is_installed(path: str) -> bool:
+    return "/node_modules/" in path or "-packages/" in path
+
+
+def _name(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
 
 
 def _plain(name: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sandbox.deviations import way_out
+from sandbox.deviations import request_deeds, way_out
 from sandbox.facts import Deed
 from sandbox.profiles import registry_hosts
 from sandbox.report import Finding
@@ -36,7 +36,7 @@ _COMMAND = re.compile(
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase."""
     registries = set(registry_hosts(case.header))
-    deeds: list[Deed] = [deed for deed in case.of("request") if _publishes(deed, registries)]
+    deeds = [deed for deed in _requests(case) if _publishes(deed, registries) and not case.judged.is_own_habit(deed)]
     for line, event, actor in case.facts.programs:
         program = actor.program
         if program is None or program.forked or actor.role != "package":
@@ -50,6 +50,14 @@ def check(case: Case) -> Iterator[Finding]:
             decoys=[sent.decoy for deed in group if deed.connection for _, sent in deed.connection.sent_decoys],
             ways_out=[way_out(deed) for deed in group if deed.verb == "request"],
         )
+
+
+def _requests(case: Case) -> Iterator[Deed]:
+    """Every request of a package, and those of others that no profile expects."""
+    yield from (deed for deed in case.of("request") if deed.actor.role != "package")
+    for connection in case.facts.connections:
+        if connection.actor.role == "package":
+            yield from request_deeds(case.facts, connection)
 
 
 def _publishes(deed: Deed, registries: set[str]) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sandbox.facts import Deed
+from sandbox.profiles import registry_hosts
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, grouped, listed, metadata_asked, ways
 from sandbox.rules._names import host_of, is_address, without_port
@@ -20,7 +21,12 @@ from sandbox.rules._names import host_of, is_address, without_port
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase, naming the hosts."""
-    deeds = [deed for deed in case.exits if is_named(deed) and not metadata_asked.is_metadata(place(deed))]
+    registries = set(registry_hosts(case.header))  # what is done at a registry is another rule's business
+    deeds = [
+        deed
+        for deed in case.exits
+        if is_named(deed) and not metadata_asked.is_metadata(place(deed)) and place(deed) not in registries
+    ]
     for group in grouped(deeds):
         reached = [deed for deed in group if deed.verb != "lookup"]
         hosts = listed(without_port(place(deed)) for deed in reached or group)

@@ -160,7 +160,7 @@ def is_local(address: str) -> bool:
 
 
 def _connected(call: Call, record: Record) -> None:
-    """Connections to elsewhere are recorded by the gateway, when they arrive; the rest here."""
+    """Connections to elsewhere are recorded by the gateway, when they arrive; the rest, and what failed, here."""
     for kind, raw in call.strings:
         if kind != Text.ADDRESS:
             continue
@@ -169,7 +169,7 @@ def _connected(call: Call, record: Record) -> None:
             record(
                 events.ConnectionOpened, at=call.at, process=call.process, protocol="unix", address=address
             )
-        elif family and (call.flags & ANSWERED == 0):
+        elif family and (call.flags & ANSWERED == 0 or call.flags & DENIED):
             record(
                 events.ConnectionOpened,
                 at=call.at,

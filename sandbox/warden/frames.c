@@ -123,6 +123,9 @@ void frame_patch(size_t mark, uint32_t value) { memcpy(stages[depth - 1].data + 
 
 void frame_cancel(void) { depth--; }
 
+/* Whether `size` more bytes find room in the open frame: what hostile names fill must ask. */
+bool frame_fits(size_t size) { return size <= ROOM - stages[depth - 1].used; }
+
 void frame(uint32_t kind, uint32_t id, const void *data, size_t size) {
     frame_begin(kind, id);
     frame_bytes(data, size);

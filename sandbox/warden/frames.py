@@ -37,6 +37,8 @@ class Host(IntEnum):
     END = 14
     LOOPBACK = 15
     LISTEN = 16
+    HOLD = 17
+    TAKE = 18
 
 
 class Warden(IntEnum):
@@ -126,7 +128,8 @@ def pack_spawn(
     open_files: int,
     traced: bool = True,
 ) -> bytes:
-    """A program to start; untraced only where a benchmark needs a yardstick. Raises ValueError where a string holds a zero byte or all is too long."""
+    """A program to start; untraced only where a benchmark needs a yardstick. Raises ValueError where a string holds
+    a zero byte or all is too long."""
     strings = [cwd, *argv, *(f"{name}={value}" for name, value in environment.items())]
     if any("\0" in text for text in strings):
         raise ValueError("a zero byte in an argument")

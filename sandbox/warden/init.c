@@ -121,7 +121,7 @@ static void start(int fd, char *message, size_t size, const int *fds) {
 
 static void receive(int fd) {
     static char message[160 << 10];
-    char control[CMSG_SPACE(3 * sizeof(int))];
+    char control[CMSG_SPACE(3 * sizeof(int))] __attribute__((aligned(8)));
     struct iovec iov = {message, sizeof message - 1};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);

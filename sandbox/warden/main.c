@@ -134,7 +134,7 @@ static void start_bubblewrap(char **argv) {
 
 /* Meets the guest's first process: learns its number, writes its user map, joins its mounts. */
 static void meet_init(uid_t extra) {
-    char byte, path[64], control[CMSG_SPACE(sizeof(struct ucred))];
+    char byte, path[64], control[CMSG_SPACE(sizeof(struct ucred))] __attribute__((aligned(8)));
     struct iovec iov = {&byte, 1};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     struct pollfd p = {.fd = init_fd, .events = POLLIN};
@@ -178,6 +178,8 @@ static void handle(uint32_t kind, uint32_t id, uint8_t *data, uint32_t size) {
     case H_LIST: plant_list(id, data, size); break;
     case H_READ: plant_read(id, data, size); break;
     case H_SURVEY: witness_ready(); survey(id); break;
+    case H_HOLD: connection_hold(id, true); break;
+    case H_TAKE: connection_hold(id, false); break;
     case H_LOOPBACK: net_plan_loopback((uint16_t)id); break;
     case H_LISTEN: net_listen((uint16_t)id); break;
     case H_END:

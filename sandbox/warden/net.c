@@ -14,7 +14,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#define SPARE_FILES 512u /* descriptors for everything but connections and listeners */
+#define CONNECT_USEC 50000
+#define OWN_PORTS 1024 /* below, an unprivileged bind fails */
 
 static struct listener {
     int fd;
@@ -28,8 +34,9 @@ static struct connection {
     uint32_t id;
     uint8_t *buffer;
     uint32_t head, used, credit;
-    bool finished_in, finish_asked;
+    bool finished_in, finish_asked, held, parked; /* held: the host takes no more of it; parked: not watched */
 } connections[MAX_CONNECTIONS];
+static unsigned connection_count, connection_limit = MAX_CONNECTIONS;
 static uint32_t generation;
 static unsigned connection_hint;
 
@@ -73,6 +80,10 @@ static void route_all(int family) {
 
 void net_up(void) {
     struct ifreq r = {.ifr_name = "lo"};
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < MAX_CONNECTIONS + MAX_LISTENERS + SPARE_FILES)
+        connection_limit = files.rlim_cur > MAX_LISTENERS + SPARE_FILES + 64
+                               ? (unsigned)files.rlim_cur - MAX_LISTENERS - SPARE_FILES : 64;
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &r)) die("the loopback");
     r.ifr_flags |= IFF_UP;
@@ -177,7 +188,7 @@ void net_listen(uint16_t port) {
 void net_before_bind(const struct sockaddr_storage *address) {
     if (address->ss_family != AF_INET && address->ss_family != AF_INET6) return;
     uint16_t port = port_of(address);
-    if (!port) return;
+    if (port < OWN_PORTS) return;
     taken[port / 8] |= (uint8_t)(1 << (port % 8));
     for (unsigned i = 0; i < MAX_LISTENERS; i++)
         if (listeners[i].fd && listeners[i].port == port) {
@@ -186,6 +197,18 @@ void net_before_bind(const struct sockaddr_storage *address) {
             listeners[i].fd = 0;
             listener_count--;
         }
+}
+
+/* Connects without waiting. On the loopback the answer is there at once; a socket that throws away what comes to it
+ * (a filter of its own, a minimal TTL) would have us wait for minutes, and the guest and the host with us. */
+static int connect_now(int fd, const struct sockaddr_storage *to, socklen_t size) {
+    struct timeval asked = {0}, brief = {.tv_usec = CONNECT_USEC};
+    socklen_t length = sizeof asked;
+    bool limited = getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &asked, &length) == 0;
+    if (limited) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &brief, sizeof brief);
+    int result = connect(fd, (const struct sockaddr *)to, size) ? -errno : 0;
+    if (limited) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &asked, sizeof asked);
+    return result == -EINPROGRESS && !(fcntl(fd, F_GETFL) & O_NONBLOCK) ? -ETIMEDOUT : result;
 }
 
 static void claim(int fd, pid_t tgid, bool datagram) {
@@ -208,7 +231,7 @@ int net_connect(pid_t tid, pid_t tgid, int fd, const struct sockaddr_storage *to
     struct listener *l = ensure(is_v4(to) ? AF_INET : AF_INET6, port, datagram);
     if (!l && !datagram) return 0;
     if (l && !datagram) listener_ready((unsigned)(l - listeners)); /* so that its queue is never full */
-    int result = connect(fd, (const struct sockaddr *)to, size) ? -errno : 0;
+    int result = connect_now(fd, to, size);
     if (result == 0 || result == -EINPROGRESS) claim(fd, tgid, datagram);
     *answered = true;
     return result;
@@ -232,9 +255,20 @@ int net_send(pid_t tid, pid_t tgid, int fd, const struct sockaddr_storage *to, s
     return result;
 }
 
-void net_expect(pid_t tgid, const struct sockaddr_storage *to, bool datagram) {
-    (void)tgid;
+/* A message is about to be sent by the kernel: makes sure that something answers, and knows whose the port is. */
+void net_expect(pid_t tgid, int fd, const struct sockaddr_storage *to) {
+    int type = 0;
+    socklen_t n = sizeof type;
     if (to->ss_family != AF_INET && to->ss_family != AF_INET6) return;
+    bool datagram = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) || type == SOCK_DGRAM;
+    struct sockaddr_storage own;
+    socklen_t size = sizeof own;
+    if (datagram && getsockname(fd, (struct sockaddr *)&own, &size) == 0 &&
+        (own.ss_family == AF_INET || own.ss_family == AF_INET6)) {
+        /* What the kernel would do when it sends; here, so that the port is known before the bytes arrive. */
+        if (!port_of(&own) && bind(fd, (struct sockaddr *)&own, size)) {}
+        claim(fd, tgid, true);
+    }
     if (!is_loopback(to) || bit(planned, port_of(to))) ensure(is_v4(to) ? AF_INET : AF_INET6, port_of(to), datagram);
 }
 
@@ -262,13 +296,14 @@ void listener_ready(unsigned index) {
         size = sizeof to;
         unsigned i = 0;
         while (i < MAX_CONNECTIONS && connections[(connection_hint + i) % MAX_CONNECTIONS].id) i++;
-        if (i == MAX_CONNECTIONS || getsockname(fd, (struct sockaddr *)&to, &size)) {
+        if (i == MAX_CONNECTIONS || connection_count >= connection_limit || getsockname(fd, (struct sockaddr *)&to, &size)) {
             lost("network", "more connections at once than can be answered", 1);
             close(fd);
             continue;
         }
         i = (connection_hint + i) % MAX_CONNECTIONS;
         connection_hint = i + 1;
+        connection_count++;
         generation = generation % 500000 + 1;
         connections[i] = (struct connection){.fd = fd, .id = generation * MAX_CONNECTIONS + i};
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -282,10 +317,12 @@ static void drop(struct connection *c, bool tell) {
     close(c->fd);
     free(c->buffer);
     *c = (struct connection){0};
+    connection_count--;
 }
 
 static void rearm(struct connection *c) {
-    uint32_t events = (c->finished_in ? 0 : EPOLLIN) | (c->used ? EPOLLOUT : 0);
+    uint32_t events = (c->finished_in || c->held ? 0 : EPOLLIN) | (c->used ? EPOLLOUT : 0);
+    if (c->parked) return;
     change_fd(c->fd, E_CONNECTION, (uint32_t)(c - connections), events);
 }
 
@@ -309,6 +346,12 @@ void connection_ready(unsigned index, uint32_t events) {
     static uint8_t bytes[256 << 10];
     struct connection *c = &connections[index];
     if (!c->id) return;
+    if (c->held && events & (EPOLLERR | EPOLLHUP)) { /* over, but not read to its end: those two cannot be masked */
+        epoll_ctl(epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+        c->parked = true;
+        return;
+    }
+    if (events & (EPOLLIN | EPOLLRDHUP) && c->held) events &= ~(uint32_t)(EPOLLIN | EPOLLRDHUP);
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) && !c->finished_in) {
         ssize_t n = read(c->fd, bytes, sizeof bytes);
         if (n > 0) frame(W_DATA, c->id, bytes, (size_t)n);
@@ -383,6 +426,19 @@ void connection_data(uint32_t id, const uint8_t *data, uint32_t size) {
     rearm(c);
 }
 
+/* The host has as much of this connection as it wants for now, or takes more again. */
+void connection_hold(uint32_t id, bool held) {
+    struct connection *c = connection_of(id);
+    if (!c || c->held == held) return;
+    c->held = held;
+    if (!c->parked) {
+        rearm(c);
+    } else if (!held) {
+        c->parked = false;
+        watch_fd(c->fd, E_CONNECTION, (uint32_t)(c - connections), EPOLLIN);
+    }
+}
+
 void connection_finish(uint32_t id) {
     struct connection *c = connection_of(id);
     if (!c) return;
@@ -414,7 +470,7 @@ void udp_ready(unsigned index) {
     static uint8_t bytes[64 << 10];
     for (int i = 0; i < 64; i++) {
         struct sockaddr_storage from = {0}, to = {0};
-        char control[128];
+        char control[128] __attribute__((aligned(8)));
         struct iovec iov = {bytes, sizeof bytes};
         struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov, .msg_iovlen = 1,
                            .msg_control = control, .msg_controllen = sizeof control};
@@ -454,7 +510,7 @@ void datagram_reply(const uint8_t *data, uint32_t size) {
     struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)r.to_port)};
     memcpy(&to4.sin_addr, r.to + 12, 4);
     memcpy(&to6.sin6_addr, r.to, 16);
-    char control[CMSG_SPACE(sizeof(struct in6_pktinfo))] = {0};
+    char control[CMSG_SPACE(sizeof(struct in6_pktinfo))] __attribute__((aligned(8))) = {0};
     struct iovec iov = {(void *)(uintptr_t)(data + sizeof r), size - sizeof r};
     struct msghdr m = {.msg_name = v4 ? (void *)&to4 : (void *)&to6, .msg_namelen = v4 ? sizeof to4 : sizeof to6,
                        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,

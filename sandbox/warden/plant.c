@@ -54,7 +54,7 @@ void plant_put(const uint8_t *data, uint32_t size) {
     char path[PATH_MAX];
     if (size < sizeof p) return;
     memcpy(&p, data, sizeof p);
-    if (p.path >= sizeof path || p.path > size - sizeof p) return;
+    if (!p.path || p.path >= sizeof path || p.path > size - sizeof p || data[sizeof p] != '/') return;
     memcpy(path, data + sizeof p, p.path);
     path[p.path] = 0;
     const uint8_t *content = data + sizeof p + p.path;
@@ -145,13 +145,15 @@ void plant_list(uint32_t id, const uint8_t *path, uint32_t size) {
     frame_begin(W_LISTING, id);
     if (dir) {
         int count = 0;
-        for (struct dirent *e; (e = readdir(dir)) && count < MAX_NAMES;) {
+        struct dirent *e;
+        while ((e = readdir(dir)) && count < MAX_NAMES) {
             if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+            if (!frame_fits(strlen(e->d_name) + 6)) break;
             bool directory = e->d_type == DT_DIR;
             frame_string(directory ? 2 : 1, e->d_name, strlen(e->d_name));
             count++;
         }
-        if (count == MAX_NAMES) frame_string(S_CUT, "", 0);
+        if (e) frame_string(S_CUT, "", 0);
         closedir(dir);
     }
     frame_end();

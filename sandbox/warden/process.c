@@ -185,7 +185,7 @@ static uint32_t alive;
 static void tell(pid_t pid, const struct stat_line *line) {
     static char text[4096];
     (void)line;
-    if (alive++ >= 64) return;
+    if (alive++ >= 64 || !frame_fits(sizeof text + 1100)) return;
     frame_u32((uint32_t)pid);
     ssize_t n = proc_link(pid, "exe", text, sizeof text);
     frame_string(S_EXE, text, n > 0 ? (size_t)n : 0);
@@ -215,7 +215,7 @@ void stop_session(pid_t session) {
     each_process(stop_one);
 }
 
-static uint64_t pages;
+static uint64_t pages, most_shared;
 
 static void add_memory(pid_t pid, const struct stat_line *line) {
     char text[128];
@@ -224,12 +224,16 @@ static void add_memory(pid_t pid, const struct stat_line *line) {
     if (n <= 0) return;
     text[n] = 0;
     unsigned long size, resident, shared;
-    if (sscanf(text, "%lu %lu %lu", &size, &resident, &shared) == 3) pages += resident - shared;
+    if (sscanf(text, "%lu %lu %lu", &size, &resident, &shared) != 3) return;
+    pages += resident - shared;
+    if (shared > most_shared) most_shared = shared;
 }
 
-/* Bytes of private memory of all the guest's processes together. */
+/* Bytes of private memory of all the guest's processes and of the warden (what it holds for slow readers), and the
+ * shared memory of the one that has most: who shares with whom is not known, and libraries are shared by all. */
 uint64_t memory_used(void) {
-    pages = 0;
+    pages = most_shared = 0;
     each_process(add_memory);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    add_memory(getpid(), NULL);
+    return (pages + most_shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }

@@ -38,7 +38,7 @@ static void fail(uint32_t id, int error) {
 }
 
 static bool send_to_init(const uint8_t *data, uint32_t size, int fds[3]) {
-    char control[CMSG_SPACE(3 * sizeof(int))];
+    char control[CMSG_SPACE(3 * sizeof(int))] __attribute__((aligned(8)));
     memset(control, 0, sizeof control);
     struct iovec iov = {(void *)(uintptr_t)data, size};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
@@ -91,7 +91,7 @@ static void begin(struct spawn *s) {
 void control_ready(unsigned index) {
     struct spawn *s = &spawns[index];
     int32_t value;
-    char control[CMSG_SPACE(sizeof(struct ucred))];
+    char control[CMSG_SPACE(sizeof(struct ucred))] __attribute__((aligned(8)));
     struct iovec iov = {&value, sizeof value};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     ssize_t n = recvmsg(s->control, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

@@ -23,7 +23,11 @@
 #else
 #define NATIVE_ARCH AUDIT_ARCH_AARCH64
 #endif
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
 #define MAX_ARGUMENTS 64
+#define MAX_MESSAGES 1024u /* as many as the kernel sends in one call */
 #define ARGUMENT_BYTES 8192u
 #define NO -1
 #define CWD -2
@@ -160,8 +164,11 @@ static bool skip_sleep(const struct seccomp_notif *n) {
     return wanted > (uint64_t)plan.sleep_ms * 1000000u;
 }
 
-static int guest_fd(pid_t tgid, int fd) {
-    int pidfd = (int)syscall(__NR_pidfd_open, tgid, 0);
+/* A copy of a thread's descriptor. A thread may have a table of its own, and its process's first may be gone: the
+ * thread itself is asked where the kernel can (6.9). */
+static int guest_fd(pid_t tid, pid_t tgid, int fd) {
+    int pidfd = (int)syscall(__NR_pidfd_open, tid, PIDFD_THREAD);
+    if (pidfd < 0) pidfd = (int)syscall(__NR_pidfd_open, tgid, 0);
     if (pidfd < 0) return -1;
     int copy = (int)syscall(__NR_pidfd_getfd, pidfd, fd, 0);
     close(pidfd);
@@ -190,28 +197,30 @@ static int network_call(const struct seccomp_notif *n, pid_t tgid, bool *answere
             return 0;
         }
         if (!size || (to.ss_family != AF_INET && to.ss_family != AF_INET6)) return 0;
-        int fd = guest_fd(tgid, (int)n->data.args[0]);
+        int fd = guest_fd((pid_t)n->pid, tgid, (int)n->data.args[0]);
         if (fd < 0) return 0;
         result = net_connect((pid_t)n->pid, tgid, fd, &to, size, answered);
         close(fd);
     } else if (nr == __NR_sendto) {
         socklen_t size = read_address(n, n->data.args[4], n->data.args[5], &to);
         if (!size || (to.ss_family != AF_INET && to.ss_family != AF_INET6)) return 0;
-        int fd = guest_fd(tgid, (int)n->data.args[0]);
+        int fd = guest_fd((pid_t)n->pid, tgid, (int)n->data.args[0]);
         if (fd < 0) return 0;
         result = net_send((pid_t)n->pid, tgid, fd, &to, size, n->data.args[1], n->data.args[2],
                           (int)n->data.args[3], answered);
         close(fd);
     } else {
         unsigned count = nr == __NR_sendmmsg ? (unsigned)n->data.args[2] : 1;
-        if (count > 16) count = 16;
+        if (count > MAX_MESSAGES) count = MAX_MESSAGES;
+        int fd = guest_fd((pid_t)n->pid, tgid, (int)n->data.args[0]);
         for (unsigned i = 0; i < count; i++) {
             struct msghdr m;
             size_t step = nr == __NR_sendmmsg ? sizeof(struct mmsghdr) : 0;
-            if (guest_read((pid_t)n->pid, n->data.args[1] + i * step, &m, sizeof m) != sizeof m || !m.msg_name)
-                continue;
-            if (read_address(n, (uint64_t)(uintptr_t)m.msg_name, m.msg_namelen, &to)) net_expect(tgid, &to, true);
+            if (guest_read((pid_t)n->pid, n->data.args[1] + i * step, &m, sizeof m) != sizeof m) break;
+            if (m.msg_name && read_address(n, (uint64_t)(uintptr_t)m.msg_name, m.msg_namelen, &to))
+                net_expect(tgid, fd, &to);
         }
+        if (fd >= 0) close(fd);
     }
     return result;
 }
@@ -287,7 +296,9 @@ static uint8_t look(const struct seccomp_notif *n, pid_t tgid, struct seccomp_no
             answer->flags = 0;
             answer->error = result < 0 ? result : 0;
             answer->val = result < 0 ? 0 : result;
-            return CALL_ANSWERED;
+            /* What did not come about never arrives at the host's end: the call's record is all there is of it. */
+            bool arrives = result >= 0 || result == -EINPROGRESS || result == -EISCONN || result == -EALREADY;
+            return CALL_ANSWERED | (arrives ? 0 : CALL_DENIED);
         }
         break;
     }

@@ -19,6 +19,8 @@ CALL = struct.Struct("<QII6QI")
 PROCESS = struct.Struct("<QIIQI")
 
 Record = Callable[..., None]
+PROCESSES = 65536
+"""As many are held before those that asked to end are forgotten: a guest may fork for as long as it lives."""
 
 
 def text(raw: bytes) -> str:
@@ -92,6 +94,8 @@ class Tracker:
     def _new(self, pid: int, start: int, session: int) -> _Process:
         process = _Process(self._next, start, session)
         self._next += 1
+        if len(self._by_pid) >= PROCESSES:
+            self._by_pid = {number: one for number, one in self._by_pid.items() if not one.exited}
         self._by_pid[pid] = process
         return process
 

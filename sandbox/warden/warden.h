@@ -22,7 +22,7 @@
 /* Frames from the host. */
 enum {
     H_PLAN = 1, H_PUT, H_SEAL, H_WATCH, H_SPAWN, H_STOP, H_DATA, H_FINISH, H_RESET, H_DATAGRAM, H_LIST, H_READ,
-    H_SURVEY, H_END, H_LOOPBACK, H_LISTEN,
+    H_SURVEY, H_END, H_LOOPBACK, H_LISTEN, H_HOLD, H_TAKE,
 };
 /* Frames to the host. */
 enum {
@@ -68,6 +68,7 @@ void frame_u32(uint32_t value);
 void frame_u64(uint64_t value);
 void frame_string(uint8_t kind, const void *data, size_t size);
 void frame_end(void);
+bool frame_fits(size_t size);
 size_t frame_mark(void);
 void frame_patch(size_t mark, uint32_t value);
 void frame_cancel(void);
@@ -122,12 +123,13 @@ void net_listen(uint16_t port);
 int net_connect(pid_t tid, pid_t tgid, int fd, const struct sockaddr_storage *to, socklen_t size, bool *answered);
 int net_send(pid_t tid, pid_t tgid, int fd, const struct sockaddr_storage *to, socklen_t size, uint64_t data,
              uint64_t length, int flags, bool *answered);
-void net_expect(pid_t tgid, const struct sockaddr_storage *to, bool datagram);
+void net_expect(pid_t tgid, int fd, const struct sockaddr_storage *to);
 void net_before_bind(const struct sockaddr_storage *address);
 void listener_ready(unsigned index);
 void udp_ready(unsigned index);
 void connection_ready(unsigned index, uint32_t events);
 void connection_data(uint32_t id, const uint8_t *data, uint32_t size);
+void connection_hold(uint32_t id, bool held);
 void connection_finish(uint32_t id);
 void connection_reset(uint32_t id);
 void datagram_reply(const uint8_t *data, uint32_t size);

@@ -87,10 +87,10 @@ def run(fixture: Fixture, made: Built, settings: Settings, recording: Path) -> P
     from sandbox import toolchain
     from sandbox.cache import Cache
     from sandbox.discovery import load
+    from sandbox.fetch import resolve
     from sandbox.observe import Experiment, observe
     from sandbox.plan import Limits
     from sandbox.registries import registry_settings
-    from sandbox.resolve import resolve
     from sandbox.targets import Target
 
     registries, cache, tools = registry_settings(project=None), Cache(settings.cache), toolchain.find()

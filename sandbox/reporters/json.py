@@ -1,0 +1,16 @@
+"""The report as one JSON object, by the schema in docs/report.schema.json; keys in their order, lists as judged."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sandbox.report import Report
+from sandbox.reporters import Reporter
+
+
+def render(report: Report, *, width: int = 80, colour: bool = False) -> str:  # noqa: ARG001  # for terminals only
+    """The same report is always the same text."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+
+
+REPORTER = Reporter("one JSON object, schema version 1", render, "application/json")
