@@ -109,6 +109,8 @@ class Facts:
         self.header = header
         self.events = recording.events
         self.planted = {tidy(file.path): file for file in header.planted}
+        self.watched = _with_parents(self.planted)
+        """The planted paths and every folder above them."""
         self.phase_starts = [event for event in recording.events if type(event) is events.PhaseStarted]
         self.plans = [event for event in recording.events if type(event) is events.PhasesPlanned]
         self.planned = [*header.phases, *(phase for plan in self.plans for phase in plan.phases)]
@@ -158,14 +160,18 @@ class Facts:
 
 def tidy(path: str) -> str:
     """`path` without `.`, `..` and doubled slashes, and without a detour through /proc/*/root."""
-    if "//" in path or "/./" in path or "/../" in path or path.endswith(("/.", "/..")):
-        path = posixpath.normpath(path)
-        path = "/" + path.lstrip("/") if path.startswith("/") else path
     for _ in range(_MANY_VIEWS):
+        # Links come before `..` is folded: what follows counts from where they lead.
         view = _PROC_VIEW.match(path) if path.startswith("/proc/") else None
-        if view is None or view["view"] == "cwd":
+        if view is not None:
+            if view["view"] == "cwd":
+                return path
+            path = path[view.end() :] or "/"
+        elif "//" in path or "/./" in path or "/../" in path or path.endswith(("/.", "/..")):
+            path = posixpath.normpath(path)
+            path = "/" + path.lstrip("/") if path.startswith("/") else path
+        else:
             break
-        path = path[view.end() :] or "/"
     return path
 
 
@@ -192,7 +198,7 @@ class _Reader:
         self.actors = facts.table.actors
         self.tidied: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
-        self.watched = _with_parents(facts.planted)
+        self.watched = facts.watched
 
     def handlers(self) -> dict[type, Callable[[int, Any], None]]:
         """Which method reads which event."""
@@ -366,7 +372,6 @@ class _Reader:
 
 
 def _with_parents(planted: dict[str, events.PlantedFile]) -> frozenset[str]:
-    """The planted paths and every folder above them."""
     found = set(planted)
     for path in planted:
         folder = posixpath.dirname(path)

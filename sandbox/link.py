@@ -181,6 +181,7 @@ class Link(asyncio.Protocol):
             Warden.DATAGRAM: self._datagram,
             Warden.TOUCHED: self._touched,
             Warden.LOST: self._lost,
+            Warden.ENDED: self._guest_ended,
         }
         self._outputs: dict[tuple[int, int], bytearray] = {}
 
@@ -380,6 +381,10 @@ class Link(asyncio.Protocol):
         self.recorder.add(
             events.DecoyTouched, at=self.tracker.seconds(clock), decoy=decoy, path=path, how=how
         )
+
+    def _guest_ended(self, _identity: int, _payload: bytes) -> None:
+        """Asked for, or for a reason that the warden has just given as a loss."""
+        self._ended = True
 
     def _lost(self, count: int, payload: bytes) -> None:
         said = [raw.decode("utf-8", "backslashreplace") for _, raw in frames.strings(payload, 0)]

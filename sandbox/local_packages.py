@@ -15,6 +15,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from sandbox import archives, manifests
 from sandbox.errors import TargetError
 from sandbox.plan import Artifact
@@ -79,6 +81,9 @@ def _archive(target: Target, path: Path, home: str) -> Artifact:
         name = _npm_file(described.name, described.version)
     else:
         kind = "wheel" if path.name.lower().endswith(".whl") else "sdist"
+        if not described.name:
+            stem = re.sub(r"(?i)(\.tar\.gz|\.tgz|\.zip)$", "", path.name)
+            described = msgspec.structs.replace(described, name=_plain_name(stem))
         name = _python_file(path.name, kind, described)
     return _artifact(target, described, kind, f"{home}/Downloads/{name}", content)
 
@@ -88,8 +93,7 @@ def _npm_file(name: str, version: str) -> str:
 
 
 def _python_file(written: str, kind: str, described: manifests.Described) -> str:
-    """pip reads a wheel's name, so that must stand as it is; a source archive's need only have the right end.
-    """
+    """pip reads a wheel's name, so that must stand as it is; a source archive's need only have the right end."""
     if kind == "wheel":
         parts = written[:-4].split("-")
         if not re.fullmatch(r"[A-Za-z0-9._+!-]{1,250}", written) or len(parts) not in (5, 6):
@@ -136,7 +140,7 @@ def _folder(target: Target, path: Path, home: str) -> Artifact:
         if not present:
             raise ValueError("it has no pyproject.toml, setup.py or setup.cfg")
         name, version, points = manifests.describe_source(present)
-        name = name or _folder_name(path)
+        name = name or _plain_name(path.resolve().name)
         described = manifests.Described(
             name=name, version=version, manifest={"names": [], "entry_points": points}, files=()
         )
@@ -146,15 +150,13 @@ def _folder(target: Target, path: Path, home: str) -> Artifact:
     if target.ecosystem == "pypi":
         names = tuple(f"{top}/{name}" for name in names)
         described.manifest["names"] = list(names)
-    described = manifests.Described(
-        name=described.name, version=described.version, manifest=described.manifest, files=names
-    )
+    described = msgspec.structs.replace(described, files=names)
     return _artifact(target, described, "folder", f"{home}/Downloads/{filename}", content)
 
 
-def _folder_name(path: Path) -> str:
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().name).strip("._-")
-    return plain or "package"
+def _plain_name(written: str) -> str:
+    """A project name for what only a build could name, from how its file or folder is called."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", written)[:100].strip("._-") or "package"
 
 
 def _read(path: Path) -> bytes:

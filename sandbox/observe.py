@@ -6,6 +6,7 @@ phase, and the recording is closed only when the guest is gone.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import time
@@ -102,7 +103,12 @@ def world(
     """A guest with its bait planted and its internet up; gone when the block ends, however it ends."""
     authority = CertificateAuthority()
     gateway = Gateway(
-        authority=authority, bait=planted, recorder=recorder, registry=mirror, host_name=experiment.persona.host
+        authority=authority,
+        bait=planted,
+        recorder=recorder,
+        registry=mirror,
+        host_name=experiment.persona.host,
+        seed=os.urandom(16),
     )
     bundle = _bundle(authority)
     watched = [(one.decoy, _place(file.path, who)) for one in planted for file in one.files]
@@ -133,9 +139,9 @@ def _finder(planted: list[bait.Bait]) -> Callable[[str], bool]:
 
 
 def _person(experiment: Experiment) -> bait.Person:
-    npm = experiment.registries.for_npm("").url.partition("://")[2].rstrip("/")
-    pypi = experiment.registries.for_pypi()
-    return experiment.persona.person(npm, pypi[0].url if pypi else "")
+    npm, pypi = experiment.registries.npm, experiment.registries.pypi
+    place = npm.url.partition("://")[2].rstrip("/") if npm else ""
+    return experiment.persona.person(place, pypi[0].url if pypi else "")
 
 
 def _place(path: str, who: bait.Person) -> str:
@@ -251,7 +257,22 @@ def _environment(experiment: Experiment, planted: list[bait.Bait]) -> dict[str, 
     environment = experiment.persona.variables()
     for one in planted:
         environment.update(one.environment)
-    return {**environment, **dict.fromkeys(TRUST, BUNDLE)}
+    return {**environment, **dict.fromkeys(TRUST, BUNDLE), **_registry_environment(experiment)}
+
+
+def _registry_environment(experiment: Experiment) -> dict[str, str]:
+    """The host's choice of registries, by address; its credentials stay with the mirror."""
+    registries = experiment.registries
+    if experiment.artifact.ecosystem == "pypi":
+        urls = [registry.url for registry in registries.pypi]
+        plain = [registry.host for registry in registries.pypi if registry.url.startswith("http:")]
+        values = (urls[:1], urls[1:], plain)
+        names = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST")
+        return {name: " ".join(value) for name, value in zip(names, values, strict=True) if value}
+    settings = {f"npm_config_{scope}:registry": one.url for scope, one in registries.npm_scopes.items()}
+    if registries.npm:
+        settings["npm_config_registry"] = registries.npm.url
+    return settings
 
 
 def run_phase(experiment: Experiment, made: World, phase: plan.Phase) -> Outcome:

@@ -11,7 +11,7 @@ from sandbox.deviations import connection_way
 from sandbox.events import Recording
 from sandbox.facts import Facts, gather, tidy
 from sandbox.lineage import Process
-from sandbox.plaintext import command, home_relative, shorten
+from sandbox.plaintext import command, escape, home_relative, shorten
 
 _ALWAYS = (
     events.PhaseStarted, events.PhaseEnded, events.ProgramStarted, events.ConnectionOpened, events.NameLookedUp,
@@ -24,9 +24,9 @@ _DEEPEST = 40
 """Levels of a process tree that are drawn as such; deeper ones say how deep they are."""
 
 
-def timeline(recording: Recording, *, all: bool = False) -> str:  # the option is called so
+def timeline(recording: Recording, *, all: bool = False) -> str:
     """What happened, a line each, in order. Runs of file events of one process are folded into one line unless
-    they touch bait; `all` shows every event."""
+    they touch bait; `all` shows each."""
     facts = gather(recording)
     lines = [_head(recording)]
     fold: list[tuple[Any, str]] = []
@@ -122,7 +122,7 @@ def _line(facts: Facts, event: Any, number: int) -> str:
 
 def _row(event: Any, text: str) -> str:
     phase = shorten(event.phase or "-", 24)
-    return f"{event.at:9.3f}  {phase:<12} {event.process:>5}  {text}"
+    return f"{event.at:9.3f}  {phase:<12} {event.process:>5}  {escape(text)}"
 
 
 def _path(facts: Facts, path: str) -> str:

@@ -69,8 +69,8 @@ def test_a_source_archive(tmp_path: Path) -> None:
     assert (artifact.name, artifact.version, artifact.kind) == ("demo", "1.0", "sdist")
     assert artifact.spec == "/home/dev/Downloads/demo-1.0.tar.gz"
     assert artifact.digest.startswith("sha256:")
-    unnamed = read(write(tmp_path / "x.tar.gz", tgz({"x/setup.py": ""})))
-    assert (unnamed.name, unnamed.version, unnamed.purl) == ("", "", "pkg:pypi/")
+    unnamed = read(write(tmp_path / "my pkg!.tar.gz", tgz({"x/setup.py": ""})))
+    assert (unnamed.name, unnamed.version, unnamed.purl) == ("my-pkg", "", "pkg:pypi/my-pkg")
 
 
 def test_what_is_wrong_with_an_archive_is_one_clear_sentence(tmp_path: Path) -> None:

@@ -12,11 +12,6 @@ from sandbox.archives import ArchiveIndex
 METADATA = b"Metadata-Version: 2.1\nName: Demo-Pkg\nVersion: 1.0\n\nName: other\n"
 
 
-def index(**contents: bytes) -> ArchiveIndex:
-    named = {name.replace("__", "/"): content for name, content in contents.items()}
-    return ArchiveIndex(tuple(named), named, 0)
-
-
 def archive(contents: dict[str, bytes], *more: str) -> ArchiveIndex:
     return ArchiveIndex((*contents, *more), contents, 0)
 
@@ -113,7 +108,8 @@ def test_a_source_archive_that_only_a_build_can_name() -> None:
 
 
 def test_a_setup_cfg_is_read_as_it_stands() -> None:
-    cfg = b"[metadata]\nname = demo\nversion = attr: demo.__version__\n[options.entry_points]\nconsole_scripts =\n  a = demo:a\n  b = demo:b\n"
+    cfg = b"[metadata]\nname = demo\nversion = attr: demo.__version__\n"
+    cfg += b"[options.entry_points]\nconsole_scripts =\n  a = demo:a\n  b = demo:b\n"
     name, version, points = manifests.describe_source({"setup.cfg": cfg})
     assert (name, version) == ("demo", "")
     assert points == {"console_scripts": {"a": "demo:a", "b": "demo:b"}}

@@ -21,7 +21,7 @@ _MOST_SLOTS_IN_ALL = 50_000
 _MOST_IN_SLOT = 256 * 1024
 _MOST_IN_ALL = 48 * 1024 * 1024
 _LONGEST_FIELD = 4096
-_WINDOW = 1024
+_WINDOW = 384
 _GROWTH = 1.25
 _DIVIDER = b" | "
 _JOINED = frozenset({"all labels", "all query", "all header", "all json", "all form"})
@@ -56,13 +56,14 @@ class Assembler:
         self._slots = 0
         self.lost: Counter[str] = Counter()
 
-    def add(self, group: object, fields: Sequence[Field]) -> list[bytes]:
-        """Remember a message; returns what should be looked at now. A message that was just seen is a repetition
-        (IPv4 and IPv6 of one name, a retry) and is left out."""
+    def add(self, group: object, fields: Sequence[Field]) -> tuple[list[bytes], list[bytes]]:
+        """Remember a message; returns what should be looked at now: the new pieces with those just before them, and,
+        ever more rarely as it grows, all pieces of a place. A message that was just seen is a repetition (IPv4 and
+        IPv6 of one name, a retry) and is left out."""
         state = self._group(group)
         key = tuple(fields)
         if key in state.recent:
-            return []
+            return [], []
         state.recent[key] = None
         if len(state.recent) > 16:
             state.recent.popitem(last=False)
@@ -83,7 +84,7 @@ class Assembler:
                 slot.due = len(slot.pieces) * _GROWTH
                 slot.changes = False
                 whole += _orders(slot, state.slots)
-        return ([_DIVIDER.join(windows)] if windows else []) + whole
+        return [_DIVIDER.join(windows)] if windows else [], whole
 
     def flush(self) -> Iterator[tuple[object, bytes]]:
         """Everything that grew since it was last looked at as a whole."""

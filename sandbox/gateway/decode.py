@@ -8,41 +8,18 @@ sends is innocent.
 from __future__ import annotations
 
 import binascii
-import bz2
-import lzma
 import re
-import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-SHORTEST = 12
-"""No token is shorter, so shorter runs of letters need no decoding."""
+from sandbox.gateway.inflate import MAGICS, SHORTEST, Allowance, compressed
 
-_MOST_EXPANSION = 8 * 1024 * 1024
 _MOST_STARTS = 16
 _SURROUNDINGS = 1024
 _SMALL = 256 * 1024
-
-
-class Allowance:
-    """How many more bytes may be produced, how often at most. `exceeded` says why something was left undone."""
-
-    def __init__(self, size: int, steps: int) -> None:
-        self.size = size
-        self.steps = steps
-        self.exceeded = ""
-
-    def spend(self, size: int) -> bool:
-        """Pay for one buffer of `size` bytes; False, and `exceeded`, where there is not enough left."""
-        if self.steps <= 0 or size > self.size:
-            self.exceeded = self.exceeded or "too many layers to undo"
-            return False
-        self.steps -= 1
-        self.size -= size
-        return True
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -71,6 +48,7 @@ _WORD = _LOWER + _LOWER.upper() + _DIGITS + b"+/-_"
 _IS_WORD = _classes(_WORD, b"w")
 _ONLY_WORD = bytes(code if code in _WORD else 32 for code in range(256))
 _PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
+_IS_PRINTABLE = _classes(_PRINTABLE, b"p")
 _IS_HEX = _classes(_HEX, b"h")
 _ONLY_HEX = bytes(code if code in _HEX else 32 for code in range(256))
 _IS_HEX_PAIRS = bytes(104 if code in _HEX else 115 if code in b" :-,." else 46 for code in range(256))
@@ -94,15 +72,21 @@ def long_runs(data: bytes) -> list[bytes]:
 def layers(part: Part, runs: list[bytes], allowance: Allowance) -> Iterator[Layer]:
     """Every way to undo one layer of `part`. `runs` are its long runs that are new; yields lazily and never raises."""
     data = part.data
-    yield from _transparent(data)
+    legible = b"p" * SHORTEST in data.translate(_IS_PRINTABLE)
+    if legible:
+        yield from _transparent(data)
+    if b"\x00" in data:
+        yield from _wide(data)
     if runs:
         yield from _base64([run for run in runs if len(run) >= 16])
         joined = b" ".join(runs)
         yield from _hex(joined)
         yield from _base32(joined)
-    yield from _spaced_hex(data)
-    yield from _numbers(data)
-    yield from _compressed(part, allowance)
+    if legible:
+        yield from _spaced_hex(data)
+        yield from _numbers(data)
+    for name, plain in compressed(data, [span for span in part.spans if not _is_all_text(data, span)], allowance):
+        yield Layer(name, Part(plain, ((0, len(plain)),)))
 
 
 def backwards(part: Part) -> Part:
@@ -114,7 +98,7 @@ def backwards(part: Part) -> Part:
 def may_be_backwards(part: Part, runs: list[bytes]) -> bool:
     """Whether looking at `part` from its end can show anything."""
     data = part.data
-    if runs or any(magic[::-1] in data for magic in (_GZIP, _ZIP, _XZ)):
+    if runs or any(magic[::-1] in data for magic in MAGICS if len(magic) > 2):
         return True
     return is_text(data) or bool(part.spans and len(data) <= _SMALL)
 
@@ -161,6 +145,12 @@ def _unentity(match: re.Match[bytes]) -> bytes:
     return _character(int(decimal) if decimal is not None else int(hexadecimal, 16))
 
 
+def _is_all_text(data: bytes, span: tuple[int, int]) -> bool:
+    """Whether what begins here is printable for a while, which nothing compressed is."""
+    start, end = span
+    return not data[start : min(end, start + 64)].translate(None, _PRINTABLE)
+
+
 def _around(data: bytes, pattern: re.Pattern[bytes]) -> bytes:
     """Only what surrounds the matches: in binary data they are few, and nearly always chance."""
     pieces = []
@@ -184,8 +174,10 @@ def _transparent(data: bytes) -> Iterator[Layer]:
         if sign in data and pattern.search(data):
             plain = undo(data if is_text(data) else _around(data, pattern))
             yield Layer(name, whole(plain), transparent=True)
-    if b"\x00" not in data:
-        return
+
+
+def _wide(data: bytes) -> Iterator[Layer]:
+    """Characters of two bytes (or four, in two steps) of which one is zero."""
     if b"p0" * 8 in data.translate(_IS_WIDE):
         yield Layer("utf-16", whole(data.replace(b"\x00", b"")), transparent=True)
     for half in range(2):
@@ -203,7 +195,8 @@ def _value_spans(data: bytes) -> tuple[tuple[int, int], ...]:
                 break
             spans.append((place + len(sign), len(data)))
             place = data.find(sign, place + len(sign))
-    return tuple(spans)
+    last = data.rfind(b'"')
+    return (*spans, (0, last)) if last > 0 else tuple(spans)
 
 
 def whole(data: bytes) -> Part:
@@ -312,110 +305,3 @@ def _base32(joined: bytes) -> Iterator[Layer]:
     for shift in range(8):
         data = int(letters[shift:] + b"0" * shift, 32).to_bytes(len(letters) * 5 // 8, "big")
         yield Layer("base32", Part(data, likely if shift == 0 else ()))
-
-
-# Compression ------------------------------------------------------------------------------------------------
-
-_GZIP, _ZIP, _BZIP2, _XZ = b"\x1f\x8b\x08", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\x00"
-_ZLIB = (b"x\x01", b"x^", b"x\x9c", b"x\xda")
-_MAGICS = (_GZIP, _ZIP, _BZIP2, _XZ, *_ZLIB)
-_NAMES = {_GZIP: "gzip", _ZIP: "zip", _BZIP2: "bzip2", _XZ: "xz"}
-
-
-def _compressed(part: Part, allowance: Allowance) -> Iterator[Layer]:
-    data = part.data
-    most = 64 + len(data) // 8192
-    for magic in _MAGICS:
-        place = data.find(magic)
-        tries = 0
-        while place >= 0:
-            tries += 1
-            if tries > most:
-                allowance.exceeded = allowance.exceeded or "too many beginnings of compressed data"
-                break
-            plain = _expand(data, place, magic, allowance)
-            if len(plain) >= SHORTEST:
-                yield Layer(_NAMES.get(magic, "zlib"), Part(plain, ((0, len(plain)),)))
-            place = data.find(magic, place + 1)
-    for start, end in part.spans:
-        if is_text(data[start : min(end, start + 64)]):
-            continue
-        plain = inflate(memoryview(data)[start:end], allowance, patient=False)
-        if len(plain) >= SHORTEST:
-            yield Layer("deflate", Part(plain, ((0, len(plain)),)))
-
-
-def _expand(data: bytes, place: int, magic: bytes, allowance: Allowance) -> bytes:
-    view = memoryview(data)[place:]
-    if magic == _GZIP:
-        return inflate(view[_gzip_header(data, place) :], allowance)
-    if magic == _ZIP:
-        if len(view) < 30:
-            return b""
-        header = 30 + int.from_bytes(view[26:28], "little") + int.from_bytes(view[28:30], "little")
-        return inflate(view[header:], allowance) if view[8] == 8 else b""
-    if magic in _ZLIB:
-        return inflate(view[2:], allowance)
-    try:
-        engine = bz2.BZ2Decompressor() if magic == _BZIP2 else lzma.LZMADecompressor(memlimit=128 * 1024 * 1024)
-        return _limited(engine, view, allowance)
-    except (OSError, lzma.LZMAError, ValueError, MemoryError):
-        return b""
-
-
-class _Engine(Protocol):
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def eof(self) -> bool: ...
-    def decompress(self, data: bytes | memoryview, max_length: int = ...) -> bytes: ...
-
-
-def _limited(engine: _Engine, view: memoryview, allowance: Allowance) -> bytes:
-    limit = max(1, min(allowance.size, _MOST_EXPANSION))
-    plain = engine.decompress(view, limit)
-    if not engine.eof and not engine.needs_input:
-        allowance.exceeded = allowance.exceeded or "compressed data that expands too far"
-    return plain
-
-
-def _gzip_header(data: bytes, place: int) -> int:
-    """The length of a gzip header; its checksum and length at the end are not our business."""
-    if len(data) < place + 10:
-        return 10
-    flags = data[place + 3]
-    at = place + 10
-    if flags & 4:
-        at += 2 + int.from_bytes(data[at : at + 2], "little")
-    for flag in (8, 16):
-        if flags & flag:
-            end = data.find(b"\x00", at)
-            at = end + 1 if end >= 0 else len(data)
-    return at + (2 if flags & 2 else 0) - place
-
-
-def inflate(view: memoryview, allowance: Allowance, patient: bool = True) -> bytes:
-    """What a raw deflate stream holds, as far as it goes: cut or damaged streams give what came before. With
-    `patient` the bytes just before the damage are recovered too."""
-    engine = zlib.decompressobj(-15)
-    limit = max(1, min(allowance.size, _MOST_EXPANSION))
-    found: list[bytes] = []
-    size = place = 0
-    step, largest = 256, 65536
-    while place < len(view) and not engine.eof:
-        saved = engine.copy() if patient else None
-        try:
-            plain = engine.decompress(view[place : place + step], limit - size)
-        except zlib.error:
-            if saved is None or step == 1:
-                break
-            engine, step, largest = saved, max(1, step // 8), max(1, step // 8)
-            continue
-        found.append(plain)
-        size += len(plain)
-        place += step
-        step = min(step * 2, largest)
-        if engine.unconsumed_tail or size >= limit:
-            allowance.exceeded = allowance.exceeded or "compressed data that expands too far"
-            break
-    return b"".join(found)

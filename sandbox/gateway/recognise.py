@@ -14,9 +14,13 @@ import msgspec
 
 from sandbox.bait import Token
 from sandbox.gateway import assemble, decode
+from sandbox.gateway.inflate import SHORTEST, Allowance
 
 _MOST_NODES = 600
 _DEEPEST = 8
+_SHALLOW = 3
+"""How deep the last pieces of something split are looked at each time; all pieces together are looked at in full."""
+
 _TELLING = 32
 _PER_BYTE = 24
 _EXTRA = 16 * 1024 * 1024
@@ -74,8 +78,9 @@ class Recogniser:
         self._unusual = [probe for probe in probes if not decode.long_runs(probe[0])]
         self._assembler = assemble.Assembler()
         self._reported: OrderedDict[tuple[Hashable, str, int, tuple[str, ...]], None] = OrderedDict()
-        self._flows: OrderedDict[tuple[object, str], Hashable] = OrderedDict()
+        self._flows: OrderedDict[object, Hashable] = OrderedDict()
         self._headers: OrderedDict[tuple[Hashable, bytes], None] = OrderedDict()
+        self._lines: OrderedDict[tuple[Hashable, bytes], None] = OrderedDict()
         self._extra = _EXTRA_IN_ALL
         self._losses: dict[str, int] = {}
         self.truncated = False
@@ -87,19 +92,20 @@ class Recogniser:
             return []
         return self.accept(flow, where, data, self.scan(data, where), stream)
 
-    def scan(self, data: bytes, where: str = "data") -> Found:
+    def scan(self, data: bytes, where: str = "data", deepest: int = _DEEPEST) -> Found:
         """Look at `data` alone, whatever came before. Changes nothing, so large data may be scanned on a thread."""
         extra = min(_EXTRA, max(self._extra, 64 * 1024))
         start = _PER_BYTE * len(data) + extra
-        allowance = decode.Allowance(start, _MOST_NODES)
+        allowance = Allowance(start, _MOST_NODES)
         hits = dict.fromkeys(self._search_folded(data)) if where == "dns" else {}
         seen: set[bytes] = set()
         seen_runs: set[bytes] = set()
         queue = deque([_Node(decode.whole(data), ())])
         while queue:
-            for child in self._visit(queue.popleft(), hits, seen_runs, allowance):
+            node = queue.popleft()
+            for child in self._visit(node, hits, seen_runs, allowance, deepest):
                 data_below = child.part.data
-                if len(data_below) < decode.SHORTEST or data_below in seen:
+                if len(data_below) < SHORTEST or data_below in seen:
                     continue
                 if allowance.spend(len(data_below)):
                     seen.add(data_below)
@@ -117,7 +123,8 @@ class Recogniser:
         elif where == "url":
             group, fields = (where, stream or flow), assemble.url_fields(data)
         elif where == "header":
-            group, fields = (where, stream or flow), assemble.header_fields(_header_lines(data))
+            group = (where, stream or flow)
+            fields = assemble.header_fields([line for line in _header_lines(data) if not self._told(group, line)])
         else:
             group, fields = (where, stream or flow), assemble.body_fields(data)
         return matches + self._together(flow, where, group, fields)
@@ -126,7 +133,7 @@ class Recogniser:
         """What shows only when everything is put together; each with the flow that last added to it."""
         matches: list[tuple[Hashable, Match]] = []
         for group, data in self._assembler.flush():
-            flow, where = self._flows.get((group, "flow")), str(group[0]) if isinstance(group, tuple) else "data"
+            flow, where = self._flows.get(group), str(group[0]) if isinstance(group, tuple) else "data"
             matches += [(flow, match) for match in self._report(flow, where, self.scan(data, where))]
         return matches
 
@@ -149,6 +156,17 @@ class Recogniser:
             self._headers.popitem(last=False)
         return False
 
+    def _told(self, group: Hashable, line: tuple[str, str]) -> bool:
+        """Whether this very header went the same way before: said twice, it is no second piece of anything, and a
+        hundred requests' worth of the same words only looks like more than there is."""
+        key = (group, "\n".join(line).encode("latin-1", "replace"))
+        told = key in self._lines
+        self._lines[key] = None
+        self._lines.move_to_end(key)
+        if len(self._lines) > 4096:
+            self._lines.popitem(last=False)
+        return told
+
     def _lose(self, reason: str, count: int = 1) -> None:
         self.truncated = True
         self._losses[reason] = self._losses.get(reason, 0) + count
@@ -158,14 +176,13 @@ class Recogniser:
     ) -> list[Match]:
         if not fields:
             return []
-        self._flows[group, "flow"] = flow
-        self._flows.move_to_end((group, "flow"))
+        self._flows[group] = flow
+        self._flows.move_to_end(group)
         if len(self._flows) > 4096:
             self._flows.popitem(last=False)
-        matches: list[Match] = []
-        for data in self._assembler.add(group, fields):
-            matches += self._report(flow, where, self.scan(data, where))
-        return matches
+        windows, wholes = self._assembler.add(group, fields)
+        found = [self.scan(data, where, _SHALLOW) for data in windows] + [self.scan(data, where) for data in wholes]
+        return [match for scanned in found for match in self._report(flow, where, scanned)]
 
     def _report(self, flow: Hashable, where: str, found: Found) -> list[Match]:
         self._extra = max(0, self._extra - found.work)
@@ -186,7 +203,8 @@ class Recogniser:
         node: _Node,
         hits: dict[tuple[int, tuple[str, ...]], None],
         seen_runs: set[bytes],
-        allowance: decode.Allowance,
+        allowance: Allowance,
+        deepest: int,
     ) -> list[_Node]:
         """Search one layer, and undo the next."""
         data, encodings = node.part.data, node.encodings
@@ -196,8 +214,9 @@ class Recogniser:
         for index, backwards in here:
             if index not in node.known:
                 hits[index, (*encodings, "reversed") if backwards else encodings] = None
-        if len(encodings) >= _DEEPEST:
-            if any(len(run) >= _TELLING for run in runs):  # the rest is what chance makes of other layers
+        if len(encodings) >= deepest:
+            # Short runs this deep are what chance makes of other layers.
+            if deepest == _DEEPEST and any(len(run) >= _TELLING for run in runs):
                 allowance.exceeded = allowance.exceeded or "more layers than are undone"
             return []
         known = node.known | {index for index, _ in here}
@@ -254,11 +273,11 @@ def _needle(index: int, value: str) -> _Needle:
     if len(text.splitlines()) > 1 and lines:
         text = max(reversed(lines), key=lambda line: len(set(line)))
     core = max(decode.long_runs(text) or [b""], key=len)
-    if len(core) < decode.SHORTEST:
+    if len(core) < SHORTEST:
         core = text
     folded = [("", text.lower())]
     for shift in range(3):
         letters = base64.b64encode(b"\x00" * shift + text)[4 if shift else 0 :].rstrip(b"=")[:-1]
         forms = (letters, letters.translate(bytes.maketrans(b"+/", b"-_")))
-        folded += [("base64", form.lower()) for form in forms if len(form) >= decode.SHORTEST]
+        folded += [("base64", form.lower()) for form in forms if len(form) >= SHORTEST]
     return _Needle(index, core, text, tuple(dict.fromkeys(folded)))

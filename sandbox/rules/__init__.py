@@ -16,7 +16,7 @@ from sandbox.deviations import Judged, is_local, way_out
 from sandbox.events import Header
 from sandbox.facts import Deed, Facts
 from sandbox.lineage import Actor
-from sandbox.plaintext import command, home_relative, shorten
+from sandbox.plaintext import command, escape, home_relative, shorten
 from sandbox.profiles import Entry
 from sandbox.report import Confidence, Evidence, Finding, Severity
 
@@ -114,7 +114,7 @@ class Case:
             at=deed.at,
             phase=deed.phase,
             process=deed.actor.process.serial,
-            text=self.words(deed),
+            text=escape(self.words(deed)),
             line=deed.line,
             program=program_words(deed.actor),
         )

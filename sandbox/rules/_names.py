@@ -8,6 +8,7 @@ from collections import Counter
 from ipaddress import ip_address
 
 _CODED = re.compile(r"[0-9a-f]{20,}|[a-z2-7]{32,}|[A-Za-z0-9_-]{40,}")
+_HEX = re.compile(r"[0-9a-f]{40,}")
 _LONG_LABEL = 32
 _LONG_NAME = 60
 
@@ -33,6 +34,8 @@ def carries_data(name: str) -> bool:
     if any(len(label) >= _LONG_LABEL and _entropy(label) >= 3.3 and _digits(label) for label in labels):
         return True
     joined = "".join(labels)
+    if _HEX.fullmatch(joined):
+        return _varied(joined)
     return len(joined) >= _LONG_NAME and _entropy(joined) >= 3.6 and _digits(joined)
 
 

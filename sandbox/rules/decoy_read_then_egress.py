@@ -29,10 +29,15 @@ def check(case: Case) -> Iterator[Finding]:
         if deed.weight != "low" and not expected_program:
             readers[deed.actor.package].append(deed)
     exits = [deed for deed in case.exits if _leaves(deed)]
-    for reads in readers.values():
+    for package, reads in readers.items():
+        first = min(read.line for read in reads)
+        stems: dict[int, int] = {}
+        for read in reads:
+            stems.setdefault(read.actor.stem, read.line)
+        installer = any(read.actor.role == "installer" for read in reads)
         phases: dict[str, list[Deed]] = defaultdict(list)
         for deed in exits:
-            if any(_related(case, read, deed) for read in reads):
+            if deed.line > first and _is_related(case, package, stems, deed, installer):
                 phases[deed.phase].append(deed)
         for sent in phases.values():
             yield _finding(case, reads, sent)
@@ -42,7 +47,7 @@ def _finding(case: Case, reads: list[Deed], sent: list[Deed]) -> Finding:
     """Only what was read before the last bytes left, and half of the evidence for each side."""
     before = [read for read in reads if read.line < sent[-1].line]
     heavy = any(read.weight == "high" for read in before)
-    same = any(read.actor.stem == deed.actor.stem for read in before for deed in sent[:16])
+    same = bool({read.actor.stem for read in before} & {deed.actor.stem for deed in sent})
     outs = ways(sent)
     return case.finding(
         [*_few(before), *_few(sent)],
@@ -69,15 +74,16 @@ def _leaves(deed: Deed) -> bool:
     return not connection.closed or connection.sent > 0 or bool(connection.data)
 
 
-def _related(case: Case, read: Deed, sent: Deed) -> bool:
-    """Later, and by the same lineage, the same package, or one that may run what the reader left behind."""
-    if sent.line < read.line:
+def _is_related(case: Case, package: str, stems: dict[int, int], sent: Deed, installer: bool) -> bool:
+    """By a lineage that had read, the same package, or one that may run what the reader left behind."""
+    actor = sent.actor
+    if actor.process.serial == 0:
+        return True  # nobody saw who it was: it may have been the reader
+    if actor.role == "installer" and not installer:
         return False
-    if sent.actor.stem == read.actor.stem or sent.actor.package == read.actor.package:
-        return sent.actor.role != "installer" or read.actor.role == "installer"
-    if sent.actor.process.serial == 0:
-        return True  # nobody saw who asked: it may have been the reader
-    return sent.kind != "install" and sent.actor.package == case.header.package
+    if stems.get(actor.stem, sent.line) < sent.line or actor.package == package:
+        return True
+    return sent.kind != "install" and actor.package == case.header.package
 
 
 RULE = Rule(

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 
 from sandbox.facts import Deed
-from sandbox.lineage import INTERPRETERS, Actor, Program, program_name
+from sandbox.lineage import INTERPRETERS, Actor, Program
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, by_package, listed
 
@@ -32,6 +32,9 @@ _BUILD = re.compile(
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase."""
     deeds = []
+    first_exit: dict[int, int] = {}
+    for deed in case.exits:
+        first_exit.setdefault(deed.actor.stem, deed.line)
     for line, event, actor in case.facts.programs:
         program = actor.program
         if program is None or program.forked or actor.role != "package":
@@ -40,7 +43,7 @@ def check(case: Case) -> Iterator[Finding]:
         if path:
             deeds.append(case.deed("run", line, event, actor, subject=path))
     for group in by_package(deeds):
-        certain = any(_is_certain(case, deed) for deed in group)
+        certain = any(_is_certain(case, deed, first_exit) for deed in group)
         yield case.finding(
             group,
             title=f"ran what it had just written: {listed(case.pathname(deed.subject) for deed in group)}",
@@ -81,16 +84,14 @@ def _is_outside(case: Case, path: str) -> bool:
     return not path.startswith(case.header.project + "/") and not _BUILD.match(path)
 
 
-def _is_certain(case: Case, deed: Deed) -> bool:
+def _is_certain(case: Case, deed: Deed, first_exit: dict[int, int]) -> bool:
     """From a place for temporary files, or hidden at home, or after something came from an unexpected host."""
     path = deed.subject
     hidden = path.startswith(case.header.home + "/.") and "/node_modules/" not in path
     if hidden or (path.startswith(_TEMPORARY) and not _BUILD.match(path)):
         return True
-    stem = deed.actor.stem
-    return any(sent.actor.stem == stem and sent.line < deed.line for sent in case.exits) or (
-        program_name(path) in INTERPRETERS
-    )
+    reached = first_exit.get(deed.actor.stem)
+    return reached is not None and reached < deed.line
 
 
 RULE = Rule(

@@ -43,6 +43,8 @@ def _bait(case: Case, deed: Deed) -> list[tuple[str, str]]:
     """The planted files that a deed destroys, also with a folder above them, and their decoys."""
     if deed.decoy:
         return [(deed.subject, deed.decoy)]
+    if deed.subject not in case.facts.watched:
+        return []
     below = deed.subject + "/"
     return [(path, file.decoy) for path, file in case.facts.planted.items() if path.startswith(below)]
 

@@ -42,9 +42,9 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase, the worst of what was seen."""
     certain: set[int] = set()
     deeds = []
-    downloads = [
-        actor for _, _, actor in case.facts.programs if actor.program and actor.program.name in DOWNLOADERS
-    ]
+    downloads = {
+        actor.stem for _, _, actor in case.facts.programs if actor.program and actor.program.name in DOWNLOADERS
+    }
     for line, event, actor in case.facts.programs:
         program = actor.program
         if program is None or program.forked or actor.role != "package":
@@ -54,8 +54,7 @@ def check(case: Case) -> Iterator[Finding]:
             continue
         deed = case.deed("run", line, event, actor, subject=program.command[:200])
         deeds.append(deed)
-        fed = any(other.stem == actor.stem for other in downloads)
-        if not _reads_input(program) or fed:
+        if not _reads_input(program) or actor.stem in downloads:
             certain.add(id(deed))
     for group in by_package(deeds):
         yield _finding(case, group, any(id(deed) in certain for deed in group))

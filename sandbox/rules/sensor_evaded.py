@@ -20,7 +20,7 @@ from sandbox.rules import Case, Rule, by_package, listed
 _CERTAIN = frozenset(
     {
         "foreign_architecture", "bpf", "kexec_load", "init_module", "finit_module", "delete_module",
-        "open_by_handle_at", "fanotify_init",
+        "open_by_handle_at",
     }
 )  # fmt: skip
 _ELSEWHERE = frozenset(

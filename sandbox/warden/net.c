@@ -20,6 +20,9 @@
 
 #define SPARE_FILES 512u /* descriptors for everything but connections and listeners */
 #define CONNECT_USEC 50000
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78
+#endif
 #define OWN_PORTS 1024 /* below, an unprivileged bind fails */
 
 static struct listener {
@@ -146,6 +149,8 @@ static bool open_listener(struct listener *l, int family, uint16_t port, bool da
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
         ((struct sockaddr_in6 *)&a)->sin6_port = htons(port);
         if (datagram) setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
+        /* To answer from addresses that a route makes local and no interface has (IPv4 asks the routes alone). */
+        setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &one, sizeof one);
     } else {
         ((struct sockaddr_in *)&a)->sin_port = htons(port);
         if (datagram) setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one);

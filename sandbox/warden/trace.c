@@ -229,7 +229,7 @@ static bool refused(const struct seccomp_notif *n, int *error) {
     switch (n->data.nr) {
     case __NR_io_uring_setup: case __NR_io_uring_enter: case __NR_io_uring_register:
     case __NR_userfaultfd: case __NR_init_module: case __NR_finit_module: case __NR_delete_module:
-    case __NR_kexec_load: case __NR_fsopen: case __NR_fsmount: case __NR_fanotify_init:
+    case __NR_kexec_load: case __NR_fsopen: case __NR_fsmount:
         *error = ENOSYS;
         return true;
     case __NR_bpf: case __NR_perf_event_open: case __NR_open_by_handle_at: case __NR_setns: case __NR_mount:
