@@ -16,6 +16,10 @@ import msgspec
 
 FORMAT_VERSION = 1
 
+NOT_LOADED = 97
+"""The exit code with which an import phase says that loading raised. Any other means that the module ran: one that
+ends its process (a command line without arguments) has been loaded."""
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
     """One thing that happened. `at` is seconds since the guest began; `process` is a `ProcessStarted.process`,

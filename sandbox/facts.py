@@ -319,7 +319,9 @@ class _Reader:
 
     def program(self, line: int, event: events.ProgramStarted) -> None:
         self.actor(event)
-        self.facts.programs.append((line, event, self.table.program(line, event)))
+        actor = self.table.program(line, event)
+        if actor is not None:
+            self.facts.programs.append((line, event, actor))
 
     def exited(self, _line: int, event: events.ProcessExited) -> None:
         self.actor(event).process.exited = event.code

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from sandbox.deviations import Judged
-from sandbox.events import Header, PhaseEnded, PlannedPhase, Recording
+from sandbox.events import NOT_LOADED, Header, PhaseEnded, PlannedPhase, Recording
 from sandbox.facts import Facts, gather
 from sandbox.plaintext import shorten
 from sandbox.profiles import Expectations, Profiles
@@ -148,7 +148,7 @@ def _coverage(facts: Facts) -> tuple[list[PhaseCoverage], list[str]]:
         coverage, counts = _phase(planned, planned.name in started, end, facts.header.persona)
         phases.append(coverage)
         if planned.either:
-            groups.setdefault(planned.either, []).append(end is not None and end.status == "exited" and not end.code)
+            groups.setdefault(planned.either, []).append(coverage.status == "ran")
         elif not counts:
             missing.append(f"the phase {shorten(planned.name, 100)} {coverage.detail}")
     for name, results in groups.items():
@@ -183,8 +183,10 @@ def _phase(planned: PlannedPhase, started: bool, end: PhaseEnded | None, persona
     if end is None:
         status, counts, detail = ("failed", False, "was cut") if started else ("skipped", False, "did not run")
     elif end.status == "exited":
-        counts = end.code == 0 or not planned.required
-        status = "ran" if end.code == 0 or (counts and not planned.either) else "failed"
+        # A module that ends its process has been loaded: only the loader's own code says that it was not.
+        fine = end.code != NOT_LOADED if planned.kind == "import" else end.code == 0
+        counts = fine or not planned.required
+        status = "ran" if fine or (counts and planned.kind != "import") else "failed"
         detail = f"exited with {end.code}" if end.code else ""
     elif end.status == "timeout":
         counts = planned.open_ended

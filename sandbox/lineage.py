@@ -176,11 +176,14 @@ class Table:
         """Remember which path was asked for, until the kernel says what runs."""
         self._requested[event.process] = event
 
-    def program(self, line: int, event: ProgramStarted) -> Actor:
-        """A process runs a new program: decide anew for whom it acts, and return the actor."""
+    def program(self, line: int, event: ProgramStarted) -> Actor | None:
+        """A process runs a new program: decide anew for whom it acts. None where it is the old one, which the
+        sensor names again when a request to become another failed (a search through PATH)."""
         before = self.unseen(event.process)
         process = before.process
         asked = self._requested.pop(event.process, None)
+        if process.programs and (process.programs[-1].exe, process.programs[-1].argv) == (event.exe, event.argv):
+            return None
         requested = asked.path if asked is not None and asked.path != event.exe else ""
         forked = asked is None and _is_copy(before, event)
         program = Program(

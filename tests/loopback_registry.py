@@ -78,6 +78,7 @@ class LoopbackRegistry:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 registry.asked.append(self.path)

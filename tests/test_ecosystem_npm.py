@@ -141,26 +141,26 @@ def test_what_is_loaded_is_quoted() -> None:
     manifest = {"exports": {".": "./index.js", "./it's \"q\"": "./q.js", "./a');process.exit(": "./z.js"}}
     phases, _notes = exercise(artifact(manifest, ("package.json", "index.js")))
     code = [phase.argv[-1] for phase in phases if phase.kind == "import"]
-    assert code[0] == 'require("pkg")'
-    assert code[1] == 'await import("pkg")'
+    assert code[0].startswith('try { require("pkg") } catch (error) ')
+    assert code[1].startswith('await import("pkg").catch(')
     for text, subpath in zip(code[2:], ['/it\'s "q"', "/a');process.exit("], strict=True):
-        inner = re.fullmatch(r"require\((.*)\)", text, re.DOTALL)
+        inner = re.match(r"try \{ require\((.*)\) \} catch", text, re.DOTALL)
         assert inner is not None
         assert json.loads(inner[1]) == "pkg" + subpath
 
 
 def test_import_phases_use_a_module_process() -> None:
     phases, _notes = exercise(artifact(*LEFT_PAD))
-    assert phases[0].argv == ("/usr/bin/node", "-e", 'require("pkg")')
-    assert phases[1].argv == ("/usr/bin/node", "--input-type=module", "-e", 'await import("pkg")')
+    assert phases[0].argv[:2] == ("/usr/bin/node", "-e")
+    assert phases[1].argv[:3] == ("/usr/bin/node", "--input-type=module", "-e")
     assert phases[0].cwd == PROJECT
     assert phases[0].environment == {"PATH": "/usr/local/bin:/usr/bin:/bin", "npm_config_nodedir": "/usr"}
 
 
 def test_a_package_named_like_a_module_of_node_is_loaded_by_its_path() -> None:
     phases, _notes = exercise(artifact({"main": "index"}, ("package.json", "index.js"), name="buffer"))
-    assert phases[0].argv[-1] == 'require("./node_modules/buffer/index.js")'
-    assert phases[1].argv[-1] == 'await import("./node_modules/buffer/index.js")'
+    assert 'require("./node_modules/buffer/index.js")' in phases[0].argv[-1]
+    assert 'await import("./node_modules/buffer/index.js")' in phases[1].argv[-1]
 
 
 def test_patterns_stand_for_the_files_that_are_there() -> None:

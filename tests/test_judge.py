@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import discovery, events, profiles
-from sandbox.events import PlannedPhase, Recording
+from sandbox.events import NOT_LOADED, PlannedPhase, Recording
 from sandbox.facts import gather
 from sandbox.judge import judge, merged, purl
 from sandbox.profiles import Profiles
@@ -142,6 +142,9 @@ CHECK = PlannedPhase("run:y", "run", False, False)
         (CHECK, {"status": "timeout"}, "timeout", False),
         (CHECK, {"code": 2}, "ran", True),
         (PlannedPhase("shell", "shell"), {"code": 1}, "failed", False),
+        (PlannedPhase("import:x", "import"), {"code": NOT_LOADED}, "failed", False),
+        (PlannedPhase("import:x", "import"), {"code": 1}, "ran", True),
+        (PlannedPhase("import:x/extra", "import", False), {"code": NOT_LOADED}, "failed", True),
     ],
 )
 def test_how_other_phases_count(phase: PlannedPhase, end: dict[str, Any] | None, status: str, counts: bool) -> None:
@@ -155,7 +158,16 @@ WAYS = [PlannedPhase(f"import:x ({way})", "import", False, False, "import:x") fo
 
 
 @pytest.mark.parametrize(
-    ("codes", "counts"), [((0, 0), True), ((1, 0), True), ((0, 1), True), ((1, 1), False), ((None, 0), True)]
+    ("codes", "counts"),
+    [
+        ((0, 0), True),
+        ((NOT_LOADED, 0), True),
+        ((0, NOT_LOADED), True),
+        ((NOT_LOADED, NOT_LOADED), False),
+        ((NOT_LOADED, 1), True),
+        ((None, 0), True),
+        ((None, NOT_LOADED), False),
+    ],
 )
 def test_one_of_several_ways_is_enough(codes: tuple[int | None, ...], counts: bool) -> None:
     ends = [None if code is None else {"code": code} for code in codes]
@@ -261,13 +273,15 @@ def test_what_a_profile_explained_is_told() -> None:
 TEXTS = st.one_of(
     st.sampled_from(
         [f"{HOME}/.aws/credentials", f"{HOME}/.npmrc", "/proc/1/mem", "/usr/bin/node", "/tmp/x", "sh", "-c", "h.test",
-         "https://registry.test/-/whoami", "install", "install.js", "169.254.169.254", "8.8.8.8", "mount", "/home/dev/project/node_modules/a/x"]
+         "https://registry.test/-/whoami", "install", "install.js", "169.254.169.254", "8.8.8.8", "mount",
+         "/home/dev/project/node_modules/a/x"]
     ),
     st.text(max_size=12),
 )  # fmt: skip
 NUMBERS = st.one_of(st.integers(0, 6), st.integers(-(2**63), 2**63))
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
-    str: TEXTS, int: NUMBERS, float: st.floats(allow_nan=False, allow_infinity=False, width=32), bool: st.booleans(), bytes: st.binary(max_size=8),
+    str: TEXTS, int: NUMBERS, bool: st.booleans(), bytes: st.binary(max_size=8),
+    float: st.floats(allow_nan=False, allow_infinity=False, width=32),
 }  # fmt: skip
 
 

@@ -212,7 +212,8 @@ def test_all_names_of_a_program() -> None:
     story = Story()
     root = story.begin("install", "install", NPM)
     script = story.script(root)
-    stub = story.child(script, "/usr/bin/dash", ["/bin/sh", "/home/dev/.local/bin/op", "x"], path="/home/dev/.local/bin/op")
+    op = "/home/dev/.local/bin/op"
+    stub = story.child(script, "/usr/bin/dash", ["/bin/sh", op, "x"], path=op)
     program = actor(story, stub).program
     assert program is not None
     assert program.script == "/home/dev/.local/bin/op"

@@ -59,7 +59,8 @@ def package(verdict: Any, **fields: Any) -> PackageReport:
 
 def whole(*packages: PackageReport) -> Report:
     tool = Tool(version="0.1.0", backend="native", rules=31)
-    return Report(tool=tool, verdict=packages[0].verdict if packages else "inconclusive", packages=packages, seconds=2.5)
+    verdict = packages[0].verdict if packages else "inconclusive"
+    return Report(tool=tool, verdict=verdict, packages=packages, seconds=2.5)
 
 
 SAMPLES = {
@@ -83,7 +84,9 @@ SAMPLES = {
     "hostile": whole(
         package(
             "malicious", target=HOSTILE, purl=HOSTILE, digest=HOSTILE, expected=(HOSTILE,),
-            findings=(finding(HOSTILE, title=HOSTILE, package=HOSTILE, phase=HOSTILE, decoys=(HOSTILE,), ways_out=(HOSTILE,)),),
+            findings=(
+                finding(HOSTILE, title=HOSTILE, package=HOSTILE, phase=HOSTILE, decoys=(HOSTILE,), ways_out=(HOSTILE,)),
+            ),
             coverage=Coverage(
                 personas=(HOSTILE,), missing=(HOSTILE,), not_exercised=(HOSTILE,),
                 phases=(PhaseCoverage(name=HOSTILE, persona=HOSTILE, status="ran", detail=HOSTILE),),

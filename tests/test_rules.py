@@ -110,7 +110,10 @@ def test_each_verdict_and_severity_is_told_by_a_recording() -> None:
         ("decoy_sent/fires-own-registry", ["npm_token"], ["https GET to registry.test"], "pleasant-colors", "install"),
         ("decoy_read_then_egress/fires", ["ssh"], ["https POST to cdn.collector.test"], "pleasant-colors", "install"),
         ("decoy_read_then_egress/fires-raw", ["aws"], ["tcp 203.0.113.9:4444"], "pleasant-colors", "install"),
-        ("decoy_read_then_egress/fires-pinned", ["aws"], ["tls pinned.collector.test:443"], "pleasant-colors", "install"),
+        (
+            "decoy_read_then_egress/fires-pinned", ["aws"], ["tls pinned.collector.test:443"],
+            "pleasant-colors", "install",
+        ),
         (
             "decoy_read_then_egress/fires-later-phase", ["aws"], ["https GET to cdn.collector.test"],
             "pleasant-colors", "import:pleasant-colors (require)",

@@ -65,12 +65,15 @@ def all_kinds() -> Story:
     story.add(events.NameLookedUp, process=script, name="h.test", kind="A", server="127.0.0.53")
     story.add(events.SocketCreated, process=script, family="packet", kind="raw", denied=True)
     story.add(events.PortBound, process=script, address="127.0.0.1", port=80)
-    story.add(events.ConnectionOpened, process=script, protocol="tcp", address="198.18.0.1", port=443, host="h.test", connection=1)
+    place = {"address": "198.18.0.1", "port": 443, "host": "h.test", "connection": 1}
+    story.add(events.ConnectionOpened, process=script, protocol="tcp", **place)
     story.add(events.ConnectionOpened, process=script, protocol="udp", address="198.18.0.1", port=5)
     story.add(events.TlsEnded, process=script, connection=1, host="h.test")
-    story.add(events.RequestSent, process=script, connection=1, method="POST", url="https://h.test/x", headers=[], body_size=3)
+    request = {"method": "POST", "url": "https://h.test/x", "headers": [], "body_size": 3}
+    story.add(events.RequestSent, process=script, connection=1, **request)
     story.add(events.DataSent, process=script, connection=2, data=b"\x00x", size=2)
-    story.add(events.DecoySent, process=script, connection=1, decoy="aws", token="key", host="h.test", where="body", encodings=["gzip"])
+    sent = {"decoy": "aws", "token": "key", "host": "h.test", "where": "body", "encodings": ["gzip"]}
+    story.add(events.DecoySent, process=script, connection=1, **sent)
     story.add(events.EndpointAsked, process=script, decoy="github", connection=1, url="https://h.test/user")
     story.add(events.DecoyTouched, decoy="aws", path=f"{HOME}/.aws/credentials", how="opened")
     story.add(events.SyscallCalled, process=script, name="ptrace", args=[0], detail="pid 1", denied=True)

@@ -75,7 +75,12 @@ def file_format(file: str, manifest: Mapping[str, object], files: Collection[str
 
 
 def main_folders(manifest: Mapping[str, object]) -> tuple[str, ...]:
-    """Folders inside the package whose listing tells whether `main` is there after installation."""
+    """Folders inside the package whose listing tells whether its main file is there after installation."""
+    exports = manifest.get("exports")
+    if isinstance(exports, (str, list, Mapping)):
+        main_entries = [entry for entry in _Exports(exports, ()).find(1, 0).entries if entry.subpath == "."]
+        targets = {file for entry in main_entries for file in (entry.required, entry.imported) if file}
+        return tuple(sorted({posixpath.dirname(file) for file in targets} - {""}))
     main = manifest.get("main")
     inside = _inside(main) if isinstance(main, str) else None
     if inside is None or inside == ".":

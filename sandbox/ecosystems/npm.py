@@ -11,6 +11,7 @@ import msgspec
 
 from sandbox.ecosystems import _entry_points
 from sandbox.errors import TargetError
+from sandbox.events import NOT_LOADED
 from sandbox.plan import Artifact, Installed, Phase, Toolchain
 
 MOST_ENTRIES = 24
@@ -195,7 +196,11 @@ def _imports(
     base = msgspec.structs.replace(base, seconds=min(seconds, _IMPORT_SECONDS), required=False)
     has_main = any(entry.subpath == "." for entry in found.entries)
     phases: list[Phase] = []
+    absent = 0
     for entry in found.entries:
+        if entry.subpath == "." and _is_absent(entry, files):
+            absent += 1  # nobody can load it: Prisma's is for its types only
+            continue
         # Sub-paths may need peers that are not there, so they only have to be tried; the main entry has to
         # load, or one of the others where there is no main one. A main file that is no program (styles,
         # TypeScript) is tried as well, since `require` runs a file of any name, but may fail.
@@ -213,6 +218,8 @@ def _imports(
     if not phases:
         kind = "only type declarations" if _is_types_only(artifact.manifest, files) else "no module to load"
         notes.append(f"The package has {kind}: nothing is imported.")
+    if absent:
+        notes.append("The main entry names a file that the package does not have: it cannot be loaded.")
     if found.skipped:
         notes.append(f"{found.skipped} more entry points are not imported: there are limits.")
     if found.data:
@@ -220,6 +227,12 @@ def _imports(
     if found.unreachable:
         notes.append(f"{found.unreachable} entry points are closed to Node (types, browser): not loaded.")
     return phases, notes
+
+
+def _is_absent(entry: _entry_points.Entry, files: frozenset[str]) -> bool:
+    """Whether none of an entry's files is there: neither in the archive nor made by installing."""
+    named = [file for file in (entry.required, entry.imported) if file and not file.startswith("..")]
+    return bool(named) and bool(posixpath.splitext(named[0])[1]) and not any(file in files for file in named)
 
 
 def _modes(
@@ -250,7 +263,11 @@ def _load(name: str, subpath: str, file: str, mode: str) -> tuple[str, str]:
     if name in _BUILT_IN:
         specifier = f"./node_modules/{name}" + (f"/{file}" if file and not file.startswith("..") else "")
     quoted = json.dumps(specifier)
-    return shown, f"require({quoted})" if mode == "require" else f"await import({quoted})"
+    # A module that ends the process has been loaded; one that raises says so by a code of its own.
+    failed = f"{{ console.error(error); process.exit({NOT_LOADED}) }}"
+    if mode == "require":
+        return shown, f"try {{ require({quoted}) }} catch (error) {failed}"
+    return shown, f"await import({quoted}).catch(error => {failed})"
 
 
 def _is_types_only(manifest: Mapping[str, object], files: frozenset[str]) -> bool:

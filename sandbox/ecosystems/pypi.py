@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from sandbox.errors import TargetError
+from sandbox.events import NOT_LOADED
 from sandbox.plan import Artifact, Installed, Phase, Toolchain
 
 MOST_MODULES = 24
@@ -33,6 +34,15 @@ _BESIDE = re.compile(r"tests?|testing|docs?|examples?|benchmarks?|scripts?|setup
 """Top-level names that stand in a distribution by accident: tried, but never what the package is for."""
 _VERSIONS = range(8, 21)
 """Minor versions of Python 3 whose site-packages are asked for; only one is there."""
+
+_IMPORT = """\
+try:
+    import {module}
+except Exception:
+    import sys, traceback
+    traceback.print_exc()
+    sys.exit({failed})
+"""
 
 _ACTIVATE = """\
 # This file must be used with "source bin/activate" *from bash*
@@ -296,7 +306,7 @@ def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[li
                 start,
                 name=f"import:{module.name}",
                 kind="import",
-                argv=(start.argv[0], "-c", f"import {module.name}"),
+                argv=(start.argv[0], "-c", _IMPORT.format(module=module.name, failed=NOT_LOADED)),
                 required=_plain(module.name) == same,
                 either=f"import:{artifact.name}" if public and not named else "",
             )

@@ -8,6 +8,7 @@ from the registry named its address. The host's credentials are added behind the
 
 from __future__ import annotations
 
+import re
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -49,6 +50,7 @@ _NOTES = 100
 _FULL_TYPE = "application/json"
 _HTML_TYPES = f"{simple_index.HTML_TYPE}, text/html;q=0.5"
 _LONGEST_TARGET = 4096
+_TARBALL = re.compile(rb'"tarball"\s*:\s*"([^"]{1,4096})"')
 
 Headers = Sequence[tuple[str, str]]
 
@@ -316,6 +318,5 @@ def _first_tarball(document: Document) -> str | None:
             start = zlib.decompressobj(wbits=47).decompress(start, 64 * 1024)
         except zlib.error:
             return None
-    _, found, rest = start[: 64 * 1024].partition(b'"tarball":"')
-    address, end, _ = rest.partition(b'"')
-    return address.decode("ascii", "replace") if found and end else None
+    found = _TARBALL.search(start, 0, 64 * 1024)
+    return found[1].decode("ascii", "replace") if found else None

@@ -23,6 +23,7 @@ class Workers:
     def __init__(self, count: int = 8) -> None:
         self._count = count
         self._threads = 0
+        self._closed = False
         self._idle = threading.Semaphore(0)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._under_way: dict[str, asyncio.Future[Any]] = {}
@@ -38,13 +39,18 @@ class Workers:
         return result
 
     def close(self) -> None:
-        """Let idle threads end; what is under way is no longer waited for."""
+        """Let the threads end when they are idle. Work asked for afterwards is done at once, in the loop's own
+        thread: by then it should be short."""
+        self._closed = True
         for _ in range(self._threads):
             self._jobs.put(None)
 
     def _start(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
+        if self._closed:
+            _settle(future, *_outcome(work))
+            return future
         self._jobs.put((loop, future, work))
         if not self._idle.acquire(blocking=False) and self._threads < self._count:
             self._threads += 1
@@ -59,14 +65,17 @@ class Workers:
     def _run(self) -> None:
         while job := self._jobs.get():
             loop, future, work = job
-            result, error = None, None
-            try:
-                result = work()
-            except BaseException as raised:  # belongs to who asked, in the loop's own thread
-                error = raised
+            result, error = _outcome(work)
             with suppress(RuntimeError):  # the loop may be closed by now
                 loop.call_soon_threadsafe(_settle, future, result, error)
             self._idle.release()
+
+
+def _outcome(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    try:
+        return work(), None
+    except BaseException as error:  # belongs to who asked, in the loop's own thread
+        return None, error
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

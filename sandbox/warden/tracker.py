@@ -39,7 +39,7 @@ def absolute(path: bytes, base: bytes) -> str:
 
 
 class _Process:
-    __slots__ = ("exited", "forked_at", "serial", "session", "start")
+    __slots__ = ("exited", "forked_at", "program", "serial", "session", "start")
 
     def __init__(self, serial: int, start: int, session: int) -> None:
         self.serial = serial
@@ -47,6 +47,7 @@ class _Process:
         self.session = session
         self.forked_at = -1.0
         self.exited = False
+        self.program: tuple[bytes, bytes] | None = None
 
 
 class Tracker:
@@ -108,14 +109,18 @@ class Tracker:
         at = self.seconds(clock)
         known = self._by_pid.get(pid)
         if known is None or (known.start != start and pid not in self._roots):
-            known = self._new(pid, start, session)
             above, certain = self._parent(parent, session, at)
+            known = self._new(pid, start, session)
             self._started(at, known, inside, above, certain, session)
         elif pid in self._roots:
             self._roots.discard(pid)
             known.start, known.session = start, session
             self._started(at, known, inside, 0, True, session)
             return known.serial  # not yet its program: the guest's first process has just made it
+        program = (fields.get(Text.EXE, b""), fields.get(Text.ARGUMENT, b""))
+        if known.program == program:
+            return known.serial  # it asked to become another and did not: a search through PATH tries many
+        known.program = program
         argv = [text(part) for part in fields.get(Text.ARGUMENT, b"").split(b"\0")[:-1]]
         self._record(
             events.ProgramStarted,
