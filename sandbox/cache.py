@@ -226,6 +226,16 @@ class Cache:
                     freed += size
         return freed
 
+    def tend(self) -> None:
+        """Prune, unless that was done within the last hour; for who has just added to the cache."""
+        stamp = self.root / "pruned"
+        with suppress(OSError):
+            if time.time() - stamp.stat().st_mtime < _DAY / 24:
+                return
+        with suppress(OSError):
+            stamp.touch()
+            self.prune()
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Turns a disk that cannot be written into a BackendError with a hint."""

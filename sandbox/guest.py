@@ -35,6 +35,10 @@ class Outcome(msgspec.Struct, frozen=True):
     seconds: float = 0.0
 
 
+class GuestGoneError(BackendError):
+    """The guest died or hangs in the middle of a run. What was seen before stands in the recording, and counts."""
+
+
 class LoopThread:
     """An asyncio loop on a thread of its own; `call` runs a function there and gives its result here."""
 
@@ -104,9 +108,9 @@ class Guest:
         try:
             return future.result(seconds)
         except Late:
-            raise BackendError(f"the guest did not {what} within {seconds:.0f} s", self._stop()) from None
+            raise GuestGoneError(f"the guest did not {what} within {seconds:.0f} s", self._stop()) from None
         except ConnectionError as error:
-            raise BackendError(f"the guest could not {what}: {error}", self._stop()) from None
+            raise GuestGoneError(f"the guest could not {what}: {error}", self._stop()) from None
 
     def _ask(
         self, kind: Host, answer: Warden, payload: bytes, what: str, seconds: float = GRACE_SECONDS
@@ -227,9 +231,13 @@ class Guest:
         return not self._link.gone
 
     def listing(self, path: str) -> tuple[tuple[str, bool], ...]:
-        """A directory of the guest as (name, is a directory), at most 2,000; empty where there is none."""
+        """A directory of the guest as (name, is a directory), empty where there is none. At most 2,000: more is a
+        loss, since what is not read is not run."""
         raw = self._ask(Host.LIST, Warden.LISTING, path.encode(), "be read")
         found = frames.strings(raw, 0)
+        if any(kind == Text.CUT for kind, _ in found):
+            reason = f"{path} has more entries than are read"
+            self._recorder.add(events.SensorLost, sensor="guest", reason=reason)
         return tuple((text.decode("utf-8", "replace"), kind == 2) for kind, text in found if kind != Text.CUT)
 
     def read(self, path: str) -> bytes:
@@ -255,9 +263,10 @@ class Guest:
         """End the guest and wait until it is gone. Never raises: the recording says what went wrong."""
         try:
             self._ask(Host.END, Warden.ENDED, b"", "end", GRACE_SECONDS)
-        except BackendError as error:
+        except (BackendError, Late) as error:
             if not self._link.gone:
-                self._recorder.add(events.SensorLost, sensor="guest", reason=str(error))
+                reason = str(error) or "it does not answer"
+                self._recorder.add(events.SensorLost, sensor="guest", reason=reason)
         settled = asyncio.run_coroutine_threadsafe(self._link.settle(1.0), self._loop.loop)
         try:
             settled.result(GRACE_SECONDS)

@@ -19,12 +19,11 @@ import msgspec
 from sandbox import bait, events, persona, plan
 from sandbox.backends import Backend, GuestSpec
 from sandbox.cache import Cache
-from sandbox.errors import RegistryError
 from sandbox.gateway.recognise import Recogniser
 from sandbox.gateway.registry import Mirror
 from sandbox.gateway.server import Gateway
 from sandbox.gateway.tls import CertificateAuthority
-from sandbox.guest import Guest, LoopThread, Outcome
+from sandbox.guest import Guest, GuestGoneError, LoopThread, Outcome
 from sandbox.recorder import Recorder
 from sandbox.registries import Registries
 from sandbox.toolchain import HostTools
@@ -60,9 +59,9 @@ class World(msgspec.Struct, frozen=True):
     environment: dict[str, str]
 
 
-def observe(experiment: Experiment, step: Callable[[str], None]) -> Path:
-    """Run it and return the recording's path. Raises BackendError where no guest can be made, RegistryError where
-    the installation failed because a registry did; everything else that goes wrong stands in the recording."""
+def observe(experiment: Experiment, step: Callable[[str], None]) -> str:
+    """Run it and record it. Returns what was wrong with a registry where the installation failed for that, else "".
+    Raises BackendError where no guest can be made; everything else that goes wrong stands in the recording."""
     draw, who = bait.Draw(), _person(experiment)
     planted = persona.plant(experiment.persona, draw, who)
     mirror = Mirror(experiment.registries, experiment.cache, experiment.artifact.ecosystem, refuse=_finder(planted))
@@ -73,20 +72,17 @@ def observe(experiment: Experiment, step: Callable[[str], None]) -> Path:
         step("making the guest")
         with world(experiment, recorder, mirror, draw, who, planted) as made:
             installed = _install(experiment, made, step)
-            if installed:
-                _exercise(experiment, made, recorder, step)
-            _linger(made.guest, recorder, experiment.limits.linger, step)
-        if mirror.problems and not installed:
-            target, problem = experiment.artifact.target, mirror.problems[0]
-            raise RegistryError(
-                f"the registry failed while {target} was being installed: {problem}",
-                "try again; if it stays so, check your registry settings and network",
-            )
+            try:
+                if installed:
+                    _exercise(experiment, made, recorder, step)
+                _linger(made.guest, recorder, experiment.limits.linger, step)
+            except GuestGoneError as error:
+                recorder.add(events.SensorLost, sensor="guest", reason=str(error))
     except BaseException:
         recorder.abandon()
         raise
     recorder.close()
-    return experiment.recording
+    return mirror.problems[0] if mirror.problems and not installed else ""
 
 
 @contextmanager
@@ -323,7 +319,7 @@ def _linger(guest: Guest, recorder: Recorder, seconds: float, step: Callable[[st
     recorder.phase = "linger"
     step(f"watching {len(left)} processes that outlived their phase")
     until = time.monotonic() + seconds
-    while left and guest.alive and time.monotonic() < until:
+    while left and time.monotonic() < until:
         time.sleep(LINGER_STEP)
         left = guest.survivors()
     for process, exe, argv in left:

@@ -14,12 +14,12 @@ import msgspec
 
 from sandbox import discovery, events
 from sandbox.backends import Backend
-from sandbox.errors import BackendError, TargetError, UsageError
+from sandbox.errors import BackendError, RegistryError, TargetError, UsageError
 from sandbox.persona import Persona
 from sandbox.plan import Limits
-from sandbox.progress import Progress
+from sandbox.progress import Prefixed, Progress
 from sandbox.report import PackageReport, worst
-from sandbox.settings import Settings
+from sandbox.settings import Settings, inside_package
 
 
 def check(target_text: str, settings: Settings, progress: Progress) -> PackageReport:
@@ -31,7 +31,10 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
     from sandbox.targets import Target
 
     target = Target.parse(target_text, sdist=settings.sdist)
-    registries, cache, tools = registry_settings(), Cache(settings.cache), toolchain.find()
+    # A package under test must not choose, by an .npmrc of its own, where the user's token is sent.
+    own = target.kind == "folder" and inside_package(Path.cwd(), [Path(target.path)])
+    registries = registry_settings(project=None if own else Path())
+    cache, tools = Cache(settings.cache), toolchain.find()
     ecosystem = discovery.load("ecosystems", "ECOSYSTEM")[target.ecosystem]
     backend = choose_backend(settings.backend)
     tools.require(ecosystem.programs)
@@ -54,8 +57,13 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
                 seconds=settings.timeout,
                 recording=folder / file_name(artifact, persona),
             )
-            recording = observe(experiment, lambda text: progress.step(f"{artifact.name} {artifact.version}: {text}"))
-            packages.append(judge_again(recording, settings))
+            problem = observe(experiment, Prefixed(progress, f"{artifact.name} {artifact.version}").step)
+            packages.append(judge_again(experiment.recording, settings))
+            if problem and packages[-1].verdict == "inconclusive":  # what was found counts, whatever failed
+                raise RegistryError(
+                    f"a registry failed while {target_text} was being installed: {problem}",
+                    "try again; if it stays so, check your registry settings and network",
+                )
     report = together(packages)
     return msgspec.structs.replace(
         report, target=target_text, purl=artifact.purl, recordings=report.recordings if settings.keep else ()

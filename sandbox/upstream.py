@@ -94,6 +94,7 @@ class Upstream:
             http, self._http = self._http, None
         if http is not None:
             http.close()
+            self.cache.tend()
 
     def document(self, url: str, accept: str) -> Document:
         """Metadata: from the cache while fresh, else asked for again (cheaply, where the registry gave an ETag).

@@ -69,10 +69,10 @@ def test_a_weak_digest_is_checked_but_a_strong_one_is_the_name(cache: Cache, alg
 
 
 def test_a_wrong_digest_leaves_nothing(cache: Cache) -> None:
-    with pytest.raises(ValueError, match="instead of"), cache.writer() as writer:
+    with pytest.raises(ValueError, match="instead of"), cache.writer() as writer:  # noqa: PT012
         writer.write(b"evil")
         writer.finish(digest_of(b"good"))
-    with pytest.raises(KeyboardInterrupt), cache.writer() as writer:
+    with pytest.raises(KeyboardInterrupt), cache.writer() as writer:  # noqa: PT012
         writer.write(b"half")
         raise KeyboardInterrupt
     assert files(cache) == []
@@ -156,6 +156,17 @@ def test_pruning_removes_what_a_crash_left(cache: Cache) -> None:
     (cache.root / "partial" / "abandoned").write_bytes(b"12345")
     assert cache.prune() == 0
     assert cache.prune(now=time.time() + 2 * 86_400) == 5
+
+
+def test_tending_prunes_once_in_an_hour(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", limit=100)
+    for number in range(2):
+        kept = put(cache, bytes([number]) * 300)
+        cache.tend()
+        assert (cache.size(kept) is None) == (number == 0)
+    os.utime(cache.root / "pruned", (0, 0))
+    cache.tend()
+    assert cache.size(kept) is None
 
 
 def test_a_full_disk_is_one_clear_sentence(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

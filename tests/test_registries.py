@@ -110,7 +110,7 @@ def test_npms_default_is_read_from_npms_own_files(host: Host) -> None:
     host.write(f"{npm}/bin/npm-cli.js", "")
     host.write(
         f"{npm}/node_modules/@npmcli/config/lib/definitions/definitions.js",
-        "  'replace-registry-host': new D('x', {default: 'npmjs'}),\n"
+        "  'replace-registry-host': new D('x', {default: 'known'}),\n"
         "  registry: new Definition('registry', {\n    default: 'https://default.test/',\n    type: url,",
     )
     (host.root / "bin").mkdir()

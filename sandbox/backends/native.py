@@ -111,7 +111,11 @@ class Native:
         folder.chmod(0o755)
         arguments = [bwrap, "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--as-pid-1"]
         arguments += ["--hostname", spec.host_name, "--chdir", "/"]
-        arguments += [*_file_system(spec), *_laid_over(spec, folder)]
+        try:
+            arguments += [*_file_system(spec), *_laid_over(spec, folder)]
+        except OSError as error:  # a full disk
+            shutil.rmtree(folder, ignore_errors=True)
+            raise BackendError(f"the guest's files could not be written: {error}") from error
         user = GUEST_USER_ON_HOST + os.getpid() % 65536 if os.geteuid() == 0 else 0
         ours, theirs = socket.socketpair()
         messages = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `stop`, when the guest is gone
@@ -128,6 +132,7 @@ class Native:
             )
         except OSError as error:
             ours.close()
+            messages.close()
             shutil.rmtree(folder, ignore_errors=True)
             raise BackendError(f"the warden could not be started: {error}") from error
         finally:

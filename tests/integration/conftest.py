@@ -110,4 +110,5 @@ def run(fixture: Fixture, made: Built, settings: Settings, recording: Path) -> P
         seconds=60.0,
         recording=recording,
     )
-    return pipeline.judge_again(observe(experiment, lambda _: None), settings)
+    observe(experiment, lambda _: None)
+    return pipeline.judge_again(recording, settings)

@@ -1,0 +1,81 @@
+"""Guests for measurements: the pipeline's own, with any command as its one phase, traced or not."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sandbox import bait, discovery, events, observe, persona, pipeline, plan, toolchain
+from sandbox.cache import Cache
+from sandbox.gateway.registry import Mirror
+from sandbox.guest import Outcome
+from sandbox.recorder import Recorder
+from sandbox.registries import registry_settings
+from sandbox.settings import Settings
+
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A guest that is up, the experiment that it belongs to, and where it is recorded."""
+
+    experiment: observe.Experiment
+    made: observe.World
+    recording: Path
+
+    def run(self, argv: Sequence[str], seconds: float = 300.0) -> Outcome:
+        """Run one command as a phase; raises RuntimeError with its output where it fails."""
+        ecosystem, artifact = self.experiment.ecosystem, self.experiment.artifact
+        install = ecosystem.install(artifact, self.experiment.tools.toolchain, self.experiment.persona.project, seconds)
+        phase = msgspec.structs.replace(install[0], argv=tuple(argv), seconds=seconds)
+        return observe.run_phase(self.experiment, self.made, phase)
+
+
+@contextmanager
+def guest(ecosystem: str, files: dict[str, bytes], *, traced: bool, registry: Any = None) -> Iterator[Prepared]:
+    """A guest like those of `baitbox check`, with `files` (paths in the project) planted, gone at the end."""
+    settings = Settings()
+    tools, registries, cache = toolchain.find(), registry_settings(), Cache(settings.cache)
+    who = pipeline.personas(settings)[0]
+    artifact = plan.Artifact(
+        ecosystem=ecosystem, name="measured", version="1.0.0", target="", purl="", digest="", spec="measured@1.0.0",
+        upload=tuple((f"{who.project}/{name}", content) for name, content in files.items()),
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        experiment = observe.Experiment(
+            artifact=artifact,
+            ecosystem=discovery.load("ecosystems", "ECOSYSTEM")[ecosystem],
+            tools=tools,
+            registries=registries,
+            cache=cache,
+            persona=who,
+            backend=pipeline.choose_backend("native"),
+            limits=plan.Limits(),
+            seconds=300.0,
+            recording=Path(folder) / "recording.jsonl",
+        )
+        draw, person = bait.Draw(), who.person("", "")
+        planted = persona.plant(who, draw, person)
+        recorder = Recorder(experiment.recording, events.Header(), experiment.limits.events)
+        mirror = registry or Mirror(registries, cache, ecosystem)
+        with observe.world(experiment, recorder, mirror, draw, person, planted, traced=traced) as made:
+            yield Prepared(experiment, made, experiment.recording)
+        recorder.close()
+
+
+def timed(prepared: Prepared, argv: Sequence[str]) -> float:
+    """Seconds that a command took in a guest; RuntimeError where it did not end well."""
+    began = time.perf_counter()
+    outcome = prepared.run(argv)
+    seconds = time.perf_counter() - began
+    if outcome.status != "exited" or outcome.code:
+        raise RuntimeError(f"{' '.join(argv)[:200]}: {outcome}")
+    return seconds
+
+
+

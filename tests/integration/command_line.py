@@ -1,0 +1,131 @@
+"""The real command, run as a user runs it: in a process, home, cache and temporary folder of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import psutil
+
+ROOT = Path(__file__).parents[2]
+SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER of prctl(2)."""
+KEPT = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
+PROGRESS = re.compile(r"(?:baitbox|note): ")
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """How the command ended. `talk` is stderr without its progress lines."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def talk(self) -> list[str]:
+        """Every line of stderr that is no progress."""
+        return [line for line in self.stderr.splitlines() if not PROGRESS.match(line)]
+
+    def failed(self, code: int, *words: str) -> None:
+        """Assert that it ended with `code`, one error line that has all `words`, perhaps a hint, and no data."""
+        assert (self.code, "Traceback" in self.stderr) == (code, False), (self.code, self.stderr, self.stdout)
+        kinds = [line.partition(":")[0] for line in self.talk]
+        assert kinds in (["error"], ["error", "hint"]), self.stderr
+        assert all(word in self.stderr for word in words), self.stderr
+        assert self.stdout == ""
+        assert self.stderr.isprintable() or "\x1b" not in self.stderr
+
+
+class Machine:
+    """A user's machine as the command sees it: everything that a run could leave behind is below `root`."""
+
+    def __init__(self, root: Path, **environment: str) -> None:
+        self.root = root
+        self.home, self.cache, self.scratch = root / "home", root / "cache", root / "scratch"
+        for folder in (self.home, self.cache, self.scratch):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {
+            "HOME": str(self.home),
+            "XDG_CACHE_HOME": str(self.cache),
+            "TMPDIR": str(self.scratch),
+            "PYTHONPATH": str(ROOT),
+            **environment,
+        }
+
+    def use(self, npm: str, pypi: str, proxy: str = "") -> None:
+        """Set the registries, as a user does."""
+        self.environment |= {"npm_config_registry": npm, "PIP_INDEX_URL": pypi, "http_proxy": proxy}
+
+    def run(self, *arguments: str, timeout: float = 60, wrapped: tuple[str, ...] = (), **more: str) -> Ended:
+        """Run the command to its end."""
+        return self.wait(self.start(*arguments, wrapped=wrapped, **more), timeout)
+
+    def start(self, *arguments: str, wrapped: tuple[str, ...] = (), **more: str) -> subprocess.Popen[str]:
+        """Start the command in a process group of its own, as a shell does."""
+        return subprocess.Popen(
+            [*wrapped, sys.executable, "-m", "sandbox.cli", *arguments],
+            env=self.environment | more,
+            cwd=self.root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait(self, command: subprocess.Popen[str], timeout: float = 60) -> Ended:
+        """Wait for its end, and no longer."""
+        began = time.monotonic()
+        try:
+            stdout, stderr = command.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            command.kill()
+            raise AssertionError(f"it hangs: {command.communicate()}") from None
+        return Ended(
+            code=command.returncode, stdout=stdout, stderr=stderr, seconds=time.monotonic() - began
+        )
+
+    def left_behind(self) -> list[str]:
+        """Temporary files, half-written downloads."""
+        partial = self.cache / "baitbox" / "partial"
+        found = [*self.scratch.iterdir(), *(partial.iterdir() if partial.exists() else ())]
+        return [str(path.relative_to(self.root)) for path in found]
+
+
+@contextmanager
+def orphans_come_here() -> Iterator[None]:
+    """Whatever a command started becomes a child of the tests' process when the command is gone."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(SUBREAPER, 0, 0, 0, 0)
+
+
+def still_running(within: float = 1.0, known: Mapping[int, object] = {}) -> list[str]:
+    """The processes below this one that are alive after `within` seconds, by name; the dead are buried."""
+    until = time.monotonic() + within
+    while True:
+        alive = []
+        for child in psutil.Process().children(recursive=True):
+            try:
+                if child.status() == psutil.STATUS_ZOMBIE:
+                    if child.ppid() == os.getpid() and child.pid not in known:
+                        os.waitpid(child.pid, os.WNOHANG)
+                else:
+                    alive.append(f"{child.pid} {' '.join(child.cmdline())[:100]}")
+            except (psutil.NoSuchProcess, ChildProcessError):
+                continue
+        if not alive or time.monotonic() > until:
+            return alive
+        time.sleep(0.02)

@@ -1,0 +1,154 @@
+"""The native backend without a guest: what it asks of bubblewrap, and what it says where it cannot be used."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from sandbox.backends import GuestSpec, native
+from sandbox.backends.native import BACKEND, explain
+from sandbox.errors import BackendError
+from sandbox.plan import Limits
+
+
+def spec(**fields: object) -> GuestSpec:
+    return GuestSpec(host_name="nl-thinkpad", home="/home/dev", uptime=300_000, limits=Limits(), **fields)  # type: ignore[arg-type]
+
+
+def test_nothing_of_the_host_but_its_toolchains_is_mounted() -> None:
+    arguments = native._file_system(spec(mounts=(("/opt/node", "/opt/node"),)))
+    bound = {arguments[i + 1] for i, word in enumerate(arguments) if word.endswith("bind") or word == "--ro-bind-try"}
+    writable = [word for word in arguments if word in ("--bind", "--dev-bind")]
+    assert not writable
+    systems = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+    assert bound <= {"/usr", "/opt/node", *native.CONFIGURATION, *systems}
+    assert "--share-net" not in arguments
+
+
+def test_every_scratch_folder_has_a_size() -> None:
+    arguments = native._file_system(spec(masks=("/usr/lib/node_modules/x",)))
+    for place, word in enumerate(arguments):
+        if word == "--tmpfs":
+            assert "--size" in arguments[place - 4 : place], arguments[place + 1]
+
+
+def test_files_are_laid_over_read_only_and_come_last(tmp_path: Path) -> None:
+    files = (("/proc/cpuinfo", b"one"), ("/etc/machine-id", b"two"))
+    arguments = native._laid_over(spec(files=files), tmp_path)
+    assert arguments[-2:] == ["--remount-ro", "/"]
+    assert [Path(arguments[i]).read_bytes() for i in (1, 4)] == [b"one", b"two"]
+    assert [arguments[i] for i in (0, 2, 3, 5)] == ["--ro-bind", "/proc/cpuinfo", "--ro-bind", "/etc/machine-id"]
+    assert stat.S_IMODE(Path(arguments[1]).stat().st_mode) == 0o444
+
+
+def test_a_missing_bubblewrap_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    problem = BACKEND.missing()
+    assert problem is not None
+    assert "bubblewrap" in problem[0]
+    with pytest.raises(BackendError, match="bubblewrap") as caught:
+        BACKEND.start(spec())
+    assert "apt-get install" in caught.value.hint
+
+
+def test_a_missing_warden_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(native, "PROGRAM", tmp_path / "warden")
+    monkeypatch.setattr(native.shutil, "which", lambda _name: "/usr/bin/bwrap")
+    problem = BACKEND.missing()
+    assert problem is not None
+    assert "warden" in problem[0]
+
+
+def test_another_system_than_linux_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native.sys, "platform", "darwin")
+    problem = BACKEND.missing()
+    assert problem is not None
+    assert "Linux" in problem[0]
+
+
+def program(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def pretending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A warden that is a script, and a temporary folder to look into."""
+    monkeypatch.setattr(native, "PROGRAM", tmp_path / "warden")
+    monkeypatch.setattr(native.shutil, "which", lambda _name: "/usr/bin/bwrap")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    return tmp_path
+
+
+def test_what_the_warden_said_last_is_kept_and_nothing_is_left(pretending: Path) -> None:
+    program(pretending / "warden", 'echo "a user namespace was refused: no" >&2; exit 111')
+    running = BACKEND.start(spec(files=(("/proc/cpuinfo", b"x"),)))
+    assert running.stream.recv(1) == b"", "its end of the stream is closed when it is gone"
+    said = running.stop()
+    assert "baitbox doctor" in said
+    assert running.stop() == "", "safe to call again"
+    running.stream.close()
+    assert not list((pretending / "scratch").iterdir())
+
+
+def test_a_warden_that_goes_on_is_killed(pretending: Path) -> None:
+    marker = pretending / "pid"
+    program(pretending / "warden", f"trap '' TERM INT HUP; echo $$ > {marker}; while :; do sleep 1; done")
+    running = BACKEND.start(spec())
+    while not marker.exists() or not marker.read_text():
+        pass
+    running.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(marker.read_text()), 0)
+    running.stream.close()
+
+
+def test_a_warden_that_cannot_be_started_leaves_nothing(pretending: Path) -> None:
+    (pretending / "warden").write_bytes(b"\x7fELF not really")
+    (pretending / "warden").chmod(0o755)
+    with pytest.raises(BackendError, match="could not be started"):
+        BACKEND.start(spec())
+    assert not list((pretending / "scratch").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("said", "hinted"),
+    [
+        ("a user namespace was refused: Operation not permitted", True),
+        ("bwrap: setting up uid map: Permission denied", True),
+        ("the user maps were refused: Success", True),
+        ("bwrap: execvp /x: No such file or directory", False),
+        ("", False),
+    ],
+)
+def test_what_the_kernel_refuses_is_explained(said: str, hinted: bool) -> None:
+    assert explain(said).startswith(said)
+    assert ("doctor" in explain(said)) is hinted
+
+
+def test_the_stream_is_not_inherited_by_others(pretending: Path) -> None:
+    program(pretending / "warden", "exit 0")
+    running = BACKEND.start(spec())
+    assert isinstance(running.stream, socket.socket)
+    assert not os.get_inheritable(running.stream.fileno())
+    running.stop()
+    running.stream.close()
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(pretending: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(pretending / "warden", "exit 0")
+
+    def full(_path: Path, _content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(BackendError, match="No space left"):
+        BACKEND.start(spec(files=(("/proc/cpuinfo", b"x"),)))
+    assert not list((pretending / "scratch").iterdir())
