@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox import __version__, errors
+from sandbox import __version__, errors, signals
 from sandbox.errors import BaitboxError, TargetError, UsageError
 from sandbox.options import offers
 
@@ -243,13 +243,15 @@ def exit_code(outcome: Outcome, settings: Settings) -> int:
 
 def emit(text: str) -> None:
     """Write data to stdout. A reader who went away (`| head`) is no error, and does not change the exit
-    code."""
+    code. Raises UsageError where it cannot be written: a full disk."""
     try:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Python flushes stdout once more at exit; let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise UsageError(f"the output cannot be written: {error.strerror}") from None
 
 
 def _tell(error: BaitboxError, prefix: str = "") -> None:
@@ -296,11 +298,8 @@ def run(arguments: list[str]) -> int:
 
 
 def main() -> None:
-    """The `baitbox` command."""
-    code = run(sys.argv[1:])
-    if code == errors.EXIT_INTERRUPTED:
-        print("interrupted", file=sys.stderr)
-    sys.exit(code)
+    """The same for `python -m sandbox.cli`; the `baitbox` command begins in `sandbox.__main__`."""
+    signals.run(lambda: run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -369,6 +369,8 @@ def read(path: Path) -> Recording:
         first = file.readline(16 * 1024 * 1024)
         try:
             header = _header_decoder.decode(first)
+            if "baitbox" not in msgspec.json.decode(first):
+                raise ValueError("the first line is not a recording's header: it says no format")
         except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
             raise ValueError(f"the first line is not a recording's header: {error}") from error
         if header.baitbox != FORMAT_VERSION:

@@ -102,7 +102,12 @@ class Guest:
             return ready
 
         ready = asyncio.run_coroutine_threadsafe(connect(), loop.loop).result(START_SECONDS)
-        self._wait(ready, START_SECONDS, "start")
+        try:
+            self._wait(ready, START_SECONDS, "start")
+        except BackendError as error:
+            self._settle()
+            said = [error.hint] if error.hint else []
+            raise BackendError(str(error), "; ".join([*said, "`baitbox doctor` says what is missing here"])) from None
 
     def _wait(self, future: Future[bytes], seconds: float, what: str) -> bytes:
         try:
@@ -267,9 +272,12 @@ class Guest:
             if not self._link.gone:
                 reason = str(error) or "it does not answer"
                 self._recorder.add(events.SensorLost, sensor="guest", reason=reason)
+        self._settle()
+        self._stop()
+
+    def _settle(self) -> None:
         settled = asyncio.run_coroutine_threadsafe(self._link.settle(1.0), self._loop.loop)
         try:
             settled.result(GRACE_SECONDS)
         except Late:
             self._recorder.add(events.SensorLost, sensor="gateway", reason="answers that did not end")
-        self._stop()

@@ -276,7 +276,10 @@ class Link(asyncio.Protocol):
             self.tracker.ready(payload, self.recorder.now())
 
     def _failed(self, _identity: int, payload: bytes) -> None:
+        """The last that a warden says that cannot go on; whoever waits need not wait for the stream's end."""
         self.failure = payload.decode("utf-8", "backslashreplace")
+        if self._transport is not None:
+            self._transport.abort()
 
     def _process(self, pid: int, payload: bytes) -> None:
         self.tracker.process(pid, payload)

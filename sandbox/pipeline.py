@@ -5,6 +5,8 @@ Left of the recording things act on the world; right of it (`judge_again`) nothi
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,8 +45,8 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
     artifact = fetch.resolve(target, registries, cache, tags=python.tags, python_version=python.python_version)
 
     packages = []
-    with recordings_folder(settings.keep) as folder:
-        for persona in personas(settings):
+    for persona in personas(settings):
+        with recording_file(settings.keep, file_name(artifact, persona)) as recording:
             experiment = Experiment(
                 artifact=artifact,
                 ecosystem=ecosystem,
@@ -55,7 +57,7 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
                 backend=backend,
                 limits=Limits(),
                 seconds=settings.timeout,
-                recording=folder / file_name(artifact, persona),
+                recording=recording,
             )
             problem = observe(experiment, Prefixed(progress, f"{artifact.name} {artifact.version}").step)
             packages.append(judge_again(experiment.recording, settings))
@@ -122,6 +124,20 @@ def choose_backend(wanted: str) -> Backend:
     raise BackendError(f"no guest can be made here: {what}", f"{hint}; `baitbox doctor` says more")
 
 
+def inspect(settings: Settings) -> None:
+    """Raise UsageError for a setting that would fail only when all the work is done."""
+    from sandbox import profiles
+
+    personas(settings)
+    if settings.profiles:
+        profiles.load([profiles.profile_folder(), *settings.profiles], "npm")
+    if settings.keep is not None:
+        _make_folder(settings.keep)
+    output = settings.output
+    if output is not None and (output.is_dir() or not os.access(output.absolute().parent, os.W_OK | os.X_OK)):
+        raise UsageError(f"the report cannot be written to {output}: it is a folder, or its folder cannot be written")
+
+
 def personas(settings: Settings) -> list[Persona]:
     """The personas asked for. Raises UsageError for one that there is not."""
     from sandbox.persona import load_personas
@@ -134,15 +150,27 @@ def personas(settings: Settings) -> list[Persona]:
     return [known[name] for name in settings.personas]
 
 
-@contextmanager
-def recordings_folder(keep: Path | None) -> Iterator[Path]:
-    """Where recordings go: the folder to keep them in, made if need be, or one that is removed at the end."""
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="recordings-") as folder:
-            yield Path(folder)
-        return
+def _make_folder(keep: Path) -> None:
     try:
         keep.mkdir(parents=True, exist_ok=True)
+        if not os.access(keep, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "it cannot be written")
     except OSError as error:
         raise UsageError(f"recordings cannot be kept in {keep}: {error.strerror}") from None
-    yield keep
+
+
+@contextmanager
+def recording_file(keep: Path | None, name: str) -> Iterator[Path]:
+    """Where a recording goes: into the folder to keep it in, made if need be, or into a file that never has a name,
+    so that it is gone with us however we end. Raises UsageError or BackendError."""
+    if keep is not None:
+        _make_folder(keep)
+        yield keep / name
+        return
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115  # closed below
+    except OSError as error:
+        hint = "free some disk space, or name another temporary folder with TMPDIR"
+        raise BackendError(f"the recording cannot be written: {error.strerror}", hint) from None
+    with file:
+        yield Path(f"/proc/self/fd/{file.fileno()}")

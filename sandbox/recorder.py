@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import events
+from sandbox.errors import BackendError
 
 
 class Recorder:
@@ -24,9 +25,14 @@ class Recorder:
         self._limit = limit
         self._lost: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
+        self._kept = 0
         self._lock = threading.Lock()
-        self._file = path.open("wb", buffering=1024 * 1024)
-        self._file.write(events.encode(header))
+        self._failure: OSError | None = None
+        try:
+            self._file = path.open("wb", buffering=1024 * 1024)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        self._put(events.encode(header))
 
     def now(self) -> float:
         """Seconds since the recording began."""
@@ -34,8 +40,10 @@ class Recorder:
 
     def add(self, kind: type[events.Event], /, **fields: Any) -> None:
         """Record an event of `kind`, stamped with the time and the phase unless `fields` say them."""
-        fields.setdefault("at", self.now())
-        fields.setdefault("phase", self.phase)
+        if "at" not in fields:
+            fields["at"] = self.now()
+        if "phase" not in fields:
+            fields["phase"] = self.phase
         self.write(kind(**fields))
 
     def write(self, event: events.Event) -> None:
@@ -44,27 +52,51 @@ class Recorder:
         with self._lock:
             if self._file.closed:
                 return
-            if self._counts.total() >= self._limit and not isinstance(
+            if self._kept >= self._limit and not isinstance(
                 event, (events.PhaseEnded, events.SensorLost, events.DecoySent, events.DecoyTouched)
             ):
                 self._lost[tag] += 1
                 return
+            self._kept += 1
             self._counts[tag] += 1
-            self._file.write(events.encode(event))  # type: ignore[arg-type]  # every subclass is in AnyEvent
+            self._put(events.encode(event))  # type: ignore[arg-type]  # every subclass is in AnyEvent
 
     def close(self) -> None:
-        """Say what was lost, end the recording and flush it. Safe to call twice."""
+        """Say what was lost, end the recording and flush it. Safe to call twice. Raises BackendError where it could
+        not be written whole: a full disk."""
         if self._file.closed:
             return
         for tag, count in self._lost.items():
             lost = events.SensorLost(
                 at=self.now(), sensor="recorder", reason=f"more than {self._limit} events: {tag}", count=count
             )
-            self._file.write(events.encode(lost))
-        self._file.write(events.encode(events.GuestEnded(at=self.now(), counts=dict(self._counts))))
-        self._file.close()
+            self._put(events.encode(lost))
+        self._put(events.encode(events.GuestEnded(at=self.now(), counts=dict(self._counts))))
+        self.abandon()
+        if self._failure is not None:
+            raise self._unwritable(self._failure)
 
     def abandon(self) -> None:
         """Close without the last line: the recording then reads as cut, which is never clean."""
         if not self._file.closed:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as error:
+                self._failure = self._failure or error
+
+    def _put(self, line: bytes) -> None:
+        """After a first failure nothing more is written. It is raised at the end, by `close`: whoever adds an event
+        could do nothing about it."""
+        if self._failure is None:
+            try:
+                self._file.write(line)
+            except OSError as error:
+                self._failure = error
+
+    def _unwritable(self, error: OSError) -> BackendError:
+        nameless = self.path.is_relative_to("/proc")
+        place = "TMPDIR" if nameless else "--keep"
+        return BackendError(
+            f"the recording{'' if nameless else f' {self.path}'} cannot be written: {error.strerror or error}",
+            f"free some disk space, or choose another place with {place}",
+        )

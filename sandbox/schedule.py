@@ -52,9 +52,10 @@ def check_all(targets: Sequence[str], settings: Settings, progress: Progress) ->
     """Check every target and report in the order given. The error of a single target is raised; of
     several, it is kept in the outcome, and the package stands in the report as inconclusive, with the
     reason."""
-    from sandbox.pipeline import choose_backend
+    from sandbox.pipeline import choose_backend, inspect
 
     began = time.monotonic()
+    inspect(settings)
     backend = choose_backend(settings.backend).name
     progress.step(f"guests are made by the {backend} backend")
     settings = msgspec.structs.replace(settings, backend=backend)
@@ -146,9 +147,18 @@ _stopped: Any = None
 def _begin_worker(steps: Any, stopped: Any) -> None:
     """A worker minds an interrupt only while it works: an idle one would print a traceback."""
     global _steps, _stopped  # set once, before any work, in a process that does nothing else
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _steps, _stopped = steps, stopped
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed tells nobody; the guest goes when its end of the stream does."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> None:

@@ -90,6 +90,7 @@ class Setting:
         self.recorder = Recorder(self.path, events.Header(), 1000)
         self.loop = LoopThread()
         self.warden: Playing | None = None
+        self.made: list[Guest] = []
 
     def start(self, first: bytes = READY) -> tuple[Guest, Playing]:
         self.warden = Playing(first)
@@ -97,6 +98,7 @@ class Setting:
         made = Guest(
             self.loop, self.warden.stream, self.recorder, Internet(), watched, Limits(), self.warden.stop
         )
+        self.made.append(made)
         return made, self.warden
 
     def events(self) -> list[Any]:
@@ -104,6 +106,8 @@ class Setting:
         return events.read(self.path).events[:-1]
 
     def close(self) -> None:
+        for made in self.made:
+            made.end()
         if self.warden is not None:
             self.warden.close()
         self.loop.close()

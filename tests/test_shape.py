@@ -31,7 +31,7 @@ ACTING = frozenset({
 RIGHT_OF_THE_RECORDING = ("judge", "report", "events", "profiles", "rules", "reporters", "show")
 STARTS_PROGRAMS = ("process", "backends")
 REACHES_OUT = ("fetch", "upstream", "gateway.registry")
-ONLY_IMPORTED_BY = {"cli": (), "schedule": ("cli",), "pipeline": ("cli", "schedule")}
+ONLY_IMPORTED_BY = {"cli": ("__main__",), "schedule": ("cli",), "pipeline": ("cli", "schedule")}
 VAGUE = re.compile(r"(?:^|_)(?:utils?|helpers?|common|managers?)(?:_|$)")
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from sandbox import events
 from sandbox.warden import tracker
+from sandbox.warden.calls import absolute
 from sandbox.warden.frames import Text
-from sandbox.warden.tracker import Tracker, absolute
+from sandbox.warden.tracker import Tracker
 
 INIT = 2
 SECOND = 1_000_000_000

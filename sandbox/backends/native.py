@@ -13,7 +13,8 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from sandbox.backends import GuestSpec, Running
@@ -22,6 +23,9 @@ from sandbox.warden import PROGRAM
 
 GUEST_USER_ON_HOST = 1_879_048_192
 """First of a range of user numbers that no distribution gives out; each guest of root's takes one of them."""
+
+LEAVING_SECONDS = 0.25
+"""How long the warden may take to leave by itself once its guest is over."""
 
 MASKED = ("/usr/local", "/usr/lib/python3/dist-packages", "/usr/share/doc", "/usr/src")
 """Parts of /usr that tell of the host rather than serve as a toolchain."""
@@ -72,15 +76,17 @@ def _empty(folder: str) -> list[str]:
     return ["--size", "4096", "--perms", "0755", "--tmpfs", folder, "--remount-ro", folder]
 
 
-def _laid_over(spec: GuestSpec, folder: Path) -> list[str]:
-    """Arguments that put the spec's files over the real ones, from a folder that goes with the guest."""
-    arguments = []
-    for number, (path, content) in enumerate(spec.files):
-        source = folder / str(number)
-        source.write_bytes(content)
-        source.chmod(0o444)
-        arguments += ["--ro-bind", str(source), path]
-    return [*arguments, "--remount-ro", "/"]
+def _laid_over(spec: GuestSpec) -> tuple[list[str], list[int]]:
+    """Arguments that put the spec's files over the real ones, and the files in memory that they are read from: on
+    disk they would outlive a baitbox that is killed."""
+    arguments, sources = [], []
+    for path, content in spec.files:
+        sources.append(os.memfd_create("file", os.MFD_CLOEXEC))
+        with open(sources[-1], "wb", closefd=False) as file:
+            file.write(content)
+        os.lseek(sources[-1], 0, os.SEEK_SET)
+        arguments += ["--perms", "0444", "--ro-bind-data", str(sources[-1]), path]
+    return [*arguments, "--remount-ro", "/"], sources
 
 
 class Native:
@@ -107,60 +113,70 @@ class Native:
         if problem:
             raise BackendError(*problem)
         bwrap = shutil.which("bwrap") or "bwrap"
-        folder = Path(tempfile.mkdtemp(prefix="guest-"))
-        folder.chmod(0o755)
         arguments = [bwrap, "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--as-pid-1"]
         arguments += ["--hostname", spec.host_name, "--chdir", "/"]
-        try:
-            arguments += [*_file_system(spec), *_laid_over(spec, folder)]
-        except OSError as error:  # a full disk
-            shutil.rmtree(folder, ignore_errors=True)
-            raise BackendError(f"the guest's files could not be written: {error}") from error
-        user = GUEST_USER_ON_HOST + os.getpid() % 65536 if os.geteuid() == 0 else 0
+        over, sources = _laid_over(spec)
+        arguments += [*_file_system(spec), *over]
         ours, theirs = socket.socketpair()
-        messages = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `stop`, when the guest is gone
-        head = [str(PROGRAM), "native", str(theirs.fileno()), str(spec.uptime), str(user), "--"]
+        messages = open(os.memfd_create("messages"), "w+b")  # noqa: SIM115  # `stop` closes it
+        head = [str(PROGRAM), "native", str(theirs.fileno()), str(spec.uptime), str(_guest_user()), "--"]
         try:
             process = subprocess.Popen(
                 head + arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=messages,
                 stderr=messages,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *sources],
                 env={"PATH": "/usr/bin:/bin"},
                 start_new_session=True,
             )
         except OSError as error:
             ours.close()
             messages.close()
-            shutil.rmtree(folder, ignore_errors=True)
-            raise BackendError(f"the warden could not be started: {error}") from error
+            raise BackendError(f"the warden could not be started: {error.strerror}") from error
         finally:
             theirs.close()
+            for source in sources:
+                os.close(source)
 
         def stop() -> str:
-            if process.poll() is None:
-                try:
-                    process.wait(1.0)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-            shutil.rmtree(folder, ignore_errors=True)
+            _end(process)
             if messages.closed:
                 return ""
             messages.seek(0)
             said = messages.read(2000).decode("utf-8", "replace").strip()
             messages.close()
-            return explain(said)
+            return said
 
         return Running(ours, stop)
 
 
-def explain(said: str) -> str:
-    """What to do about what bubblewrap or the kernel said."""
-    if "user namespace was refused" in said or "setting up uid map" in said or "maps were refused" in said:
-        return f"{said}; run `baitbox doctor`: this kernel or system refuses user namespaces"
-    return said
+def _guest_user() -> int:
+    """The host's number for the guest's user; 0 where only our own can be had: without root, and for the root of a
+    container or namespace that has not got that many numbers."""
+    wanted = GUEST_USER_ON_HOST + os.getpid() % 65536
+    if os.geteuid() != 0:
+        return 0
+    for line in Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines():
+        first, _, count = map(int, line.split())
+        if first <= wanted < first + count:
+            return wanted
+    return 0
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait a moment for the warden's end, and end whatever is left of its process group."""
+    if process.returncode is not None:
+        return
+    until = time.monotonic() + LEAVING_SECONDS
+    # Not reaped while its group is ended: until then the number cannot become a stranger's.
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.002)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 BACKEND = Native()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from posixpath import normpath
+from typing import Literal, NamedTuple, Protocol
 
 from sandbox import events
 from sandbox.warden.frames import Text, address_text
-
-if TYPE_CHECKING:
-    from sandbox.warden.tracker import Tracker
 
 DENIED, ANSWERED, FOREIGN = 1, 2, 4
 
@@ -24,10 +22,32 @@ FAMILIES = {
 KINDS = {1: "stream", 2: "datagram", 3: "raw", 5: "seqpacket"}
 
 
+def absolute(path: bytes, base: bytes) -> str:
+    """A path as text, joined to where it was relative to, and folded."""
+    joined = path if path[:1] == b"/" or not base else (base + b"/" + path if path else base)
+    plain = joined.decode("utf-8", "backslashreplace")
+    if "/." in plain or "//" in plain or plain[-1:] == "/":
+        folded = normpath(plain)
+        return folded[1:] if folded.startswith("//") else folded
+    return plain
+
+
+class Lineage(Protocol):
+    """Who keeps the processes: the tracker."""
+
+    def forked(self, pid: int, at: float) -> None:
+        """A process is about to make another."""
+        ...
+
+    def exited(self, pid: int) -> None:
+        """A process asked to end."""
+        ...
+
+
 class Call(NamedTuple):
     """A call record: whose, when, which, with what."""
 
-    tracker: Tracker
+    tracker: Lineage
     pid: int
     process: int
     at: float
@@ -45,8 +65,6 @@ class Call(NamedTuple):
 
     def path(self, kind: int = Text.PATH, base: int = Text.BASE) -> str:
         """An attached path, absolute; empty where it could not be read."""
-        from sandbox.warden.tracker import absolute
-
         raw = self.first(kind)
         return "" if raw is None else absolute(raw, self.first(base) or b"")
 
@@ -191,7 +209,7 @@ def _socket(call: Call, record: Record) -> None:
         events.SocketCreated,
         at=call.at,
         process=call.process,
-        family=FAMILIES.get(call.args[0], str(call.args[0])),
+        family=FAMILIES.get(call.args[0] & 0xFFFFFFFF, str(call.args[0] & 0xFFFFFFFF)),
         kind=KINDS.get(call.args[1] & 0xF, str(call.args[1] & 0xF)),
         denied=bool(call.flags & DENIED),
     )
@@ -209,14 +227,19 @@ _TARGETS = {"kill": 0, "ptrace": 1, "process_vm_readv": 0, "process_vm_writev": 
 
 def telling(call: Call, record: Record) -> None:
     """A call that tells something by itself."""
-    target = call.args[_TARGETS[call.name]] if call.name in _TARGETS else 0
+    args = [value - (value >> 63 << 64) for value in call.args]
+    target = 0
+    if call.name in _TARGETS:  # a process number: signed, and 32 bits of its register
+        target = args[_TARGETS[call.name]] & 0xFFFFFFFF
+        target -= target >> 31 << 32
+        args[_TARGETS[call.name]] = target
     path = call.path()
     record(
         events.SyscallCalled,
         at=call.at,
         process=call.process,
         name=call.name,
-        args=[value - (1 << 64) if value >> 63 else value for value in call.args],
+        args=args,
         denied=bool(call.flags & DENIED),
         detail=path or (f"pid {target}" if target else ""),
     )

@@ -16,6 +16,7 @@
 #define HEADER 12u
 #define ROOM (272u << 10) /* more than any frame that the warden makes */
 #define DEPTH 4
+#define BATCH (64u << 10)
 
 static uint8_t out[OUT_SIZE];
 static size_t out_used, out_sent;
@@ -25,6 +26,7 @@ static struct stage {
     uint8_t data[ROOM];
 } stages[DEPTH];
 static int depth;
+static bool urgent;
 static uint8_t in[IN_SIZE];
 static size_t in_used;
 static int host_fd = -1;
@@ -69,14 +71,22 @@ static void out_write(bool wait_for_room) {
         }
     }
     out_sent = out_used = 0;
+    urgent = false;
 }
 
 void out_flush(void) { out_write(true); }
 
+/* What the host must act on is sent at once; records of calls may wait a moment for company, since each write wakes
+ * the host's Python. True while something is left that the host's end does not take. */
 bool out_pending(void) {
-    if (out_used) out_write(false);
-    return out_used > out_sent;
+    if (out_used && (urgent || out_used - out_sent >= BATCH)) out_write(false);
+    return urgent && out_used > out_sent;
 }
+
+/* Sends what waits, as far as the host takes it now. */
+void out_send(void) { out_write(false); }
+
+bool out_waiting(void) { return out_used > out_sent; }
 
 bool out_crowded(void) { return out_used - out_sent > OUT_SIZE / 2; }
 
@@ -110,8 +120,9 @@ void frame_string(uint8_t kind, const void *data, size_t size) {
 void frame_end(void) {
     struct stage *s = &stages[--depth];
     if (OUT_SIZE - out_used < s->used + HEADER) out_write(true);
-    else if (out_used - out_sent > (64u << 10)) out_write(false);
+    else if (out_used - out_sent >= BATCH) out_write(false);
     uint32_t head[3] = {(uint32_t)s->used, s->kind, s->id};
+    if (s->kind != W_CALL && s->kind != W_PROCESS) urgent = true;
     memcpy(out + out_used, head, HEADER);
     memcpy(out + out_used + HEADER, s->data, s->used);
     out_used += HEADER + s->used;

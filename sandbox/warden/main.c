@@ -23,6 +23,7 @@
 #define CLONE_NEWTIME 0x80
 #endif
 #define TICK_MS 200
+#define BATCH_MS 5
 #define LEAVE_FREE (256ull << 20)
 
 struct plan plan;
@@ -218,9 +219,13 @@ static void check_memory(void) {
 
 static void serve(void) {
     struct epoll_event events[64];
+    bool armed = false;
     for (;;) {
-        change_fd(host, E_HOST, 0, EPOLLIN | (out_pending() ? EPOLLOUT : 0u));
-        int n = epoll_wait(epoll_fd, events, 64, -1);
+        bool pending = out_pending();
+        if (pending != armed) change_fd(host, E_HOST, 0, EPOLLIN | (pending ? EPOLLOUT : 0u));
+        armed = pending;
+        int n = epoll_wait(epoll_fd, events, 64, out_waiting() && !pending ? BATCH_MS : -1);
+        if (n == 0) out_send();
         for (int i = 0; i < n; i++) {
             unsigned index = (unsigned)events[i].data.u64;
             switch (events[i].data.u64 >> 32) {

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from posixpath import normpath
 
 from sandbox import events
 from sandbox.warden import calls
@@ -26,16 +25,6 @@ PROCESSES = 65536
 def text(raw: bytes) -> str:
     """Hostile bytes as text: what is not UTF-8 is kept as \\xNN."""
     return raw.decode("utf-8", "backslashreplace")
-
-
-def absolute(path: bytes, base: bytes) -> str:
-    """A path as text, joined to where it was relative to, and folded."""
-    joined = path if path[:1] == b"/" or not base else (base + b"/" + path if path else base)
-    plain = joined.decode("utf-8", "backslashreplace")
-    if "/." in plain or "//" in plain or plain[-1:] == "/":
-        folded = normpath(plain)
-        return folded[1:] if folded.startswith("//") else folded
-    return plain
 
 
 class _Process:
@@ -157,9 +146,9 @@ class Tracker:
                 return process.serial, False
         return (self._forkers[-1].serial, False) if self._forkers else (0, False)
 
-    def forked(self, serial_of: int, at: float) -> None:
+    def forked(self, pid: int, at: float) -> None:
         """A process is about to make another."""
-        process = self._by_pid.get(serial_of)
+        process = self._by_pid.get(pid)
         if process is None:
             return
         process.forked_at = at

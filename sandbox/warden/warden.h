@@ -76,6 +76,8 @@ void frame(uint32_t kind, uint32_t id, const void *data, size_t size);
 void out_flush(void);
 bool out_crowded(void);
 bool out_pending(void);
+bool out_waiting(void);
+void out_send(void);
 void lost(const char *sensor, const char *reason, uint32_t count);
 void die(const char *what) __attribute__((noreturn));
 uint64_t now_ns(void);

@@ -1,0 +1,68 @@
+"""What the witness writes down: each loss once a phase, each piece of bait with the host that it was meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox import events
+from sandbox.bait import Token
+from sandbox.gateway.capture import Pool
+from sandbox.gateway.recognise import Recogniser
+from sandbox.gateway.witness import Witness
+from sandbox.recorder import Recorder
+from sandbox.streams import Peer
+
+SECRET = "glpat-7Qm2Zx8Ks4Tv9Wb3Yc6N"
+PEER = Peer(connection=5, address="203.0.113.9", port=443, process=3)
+
+Made = tuple[Witness, Callable[[], list[events.AnyEvent]]]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """A witness, and a function that gives what it has recorded."""
+    recorder = Recorder(tmp_path / "recording.jsonl", events.Header(), 1000)
+    witness = Witness(recorder, Recogniser([Token("gitlab", "access token", SECRET)]), Pool(1024 * 1024))
+
+    def recorded() -> list[events.AnyEvent]:
+        witness.close()
+        recorder.close()
+        return events.read(recorder.path).events[:-1]
+
+    return witness, recorded
+
+
+def test_bait_is_told_once_for_each_host_that_a_request_names(made: Made) -> None:
+    witness, recorded = made
+    witness.look(PEER, ("a.test", "b.test"), "body", f"key={SECRET}".encode())
+    witness.look(PEER, ("a.test", "b.test"), "body", f"key={SECRET}".encode())
+    sent = [event for event in recorded() if isinstance(event, events.DecoySent)]
+    assert [(event.host, event.decoy, event.where, event.process) for event in sent] == [
+        ("a.test", "gitlab", "body", 3),
+        ("b.test", "gitlab", "body", 3),
+    ]
+
+
+def test_pieces_of_bait_sent_one_after_another_are_put_together(made: Made) -> None:
+    witness, recorded = made
+    for piece in (SECRET[:9], SECRET[9:18], SECRET[18:]):
+        witness.look(PEER, ("a.test",), "body", piece.encode())
+    assert any(isinstance(event, events.DecoySent) and event.host == "a.test" for event in recorded())
+
+
+def test_the_same_loss_is_said_once(made: Made) -> None:
+    witness, recorded = made
+    for _ in range(50):
+        witness.lost("something", 1)
+    witness.failed(ValueError("boom"), "connection 5")
+    lost = [event for event in recorded() if isinstance(event, events.SensorLost)]
+    assert [event.reason for event in lost] == ["something", "connection 5: ValueError: boom"]
+
+
+def test_nothing_innocent_is_told(made: Made) -> None:
+    witness, recorded = made
+    witness.look(PEER, ("a.test",), "body", b"nothing to see here, " * 1000)
+    assert recorded() == []

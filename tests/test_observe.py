@@ -1,0 +1,99 @@
+"""The parts of a run that can be looked at without one; the runs themselves are in tests/integration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox import observe, pipeline, plan
+from sandbox.bait import Bait, Draw, Endpoint, Person, Token
+from sandbox.registries import Credential, Registries, Registry
+from sandbox.settings import Settings
+
+WHO = pipeline.personas(Settings())[0]
+ARTIFACT = plan.Artifact(ecosystem="npm", name="a", version="1.0.0", target="", purl="", digest="", spec="a@1.0.0")
+REGISTRIES = Registries(
+    npm=Registry(ecosystem="npm", url="https://npm.northlake.test/"),
+    npm_scopes={"@own": Registry(ecosystem="npm", url="https://own.northlake.test/npm/")},
+    pypi=(
+        Registry(ecosystem="pypi", url="https://py.northlake.test/simple/"),
+        Registry(ecosystem="pypi", url="http://old.northlake.test/simple/"),
+    ),
+    credentials=(Credential("//npm.northlake.test/", "Bearer wq8-vT2-host-secret"),),
+)
+
+
+def experiment(ecosystem: str) -> observe.Experiment:
+    """An experiment of which only the registries and the artifact matter."""
+    artifact = msgspec.structs.replace(ARTIFACT, ecosystem=cast(Any, ecosystem))
+    unused = cast(Any, None)
+    return observe.Experiment(
+        artifact=artifact, ecosystem=unused, tools=unused, registries=REGISTRIES, cache=unused, persona=WHO,
+        backend=unused, limits=plan.Limits(), seconds=1.0, recording=Path("recording.jsonl"),
+    )  # fmt: skip
+
+
+@given(st.text(max_size=300), st.text(max_size=60))
+def test_a_recording_s_name_is_a_plain_file_name(name: str, version: str) -> None:
+    artifact = msgspec.structs.replace(ARTIFACT, name=name, version=version)
+    made = observe.file_name(artifact, WHO)
+    assert Path(made).name == made
+    assert len(made) < 200
+    assert made.isascii()
+    assert not made.startswith((".", "-"))
+
+
+@pytest.mark.parametrize("ecosystem", ["npm", "pypi"])
+def test_the_guest_learns_where_the_registries_are_and_no_credential(ecosystem: str) -> None:
+    environment = observe._registry_environment(experiment(ecosystem))
+    assert "secret" not in str(environment)
+    if ecosystem == "npm":
+        assert environment == {
+            "npm_config_registry": "https://npm.northlake.test/",
+            "npm_config_@own:registry": "https://own.northlake.test/npm/",
+        }
+    else:
+        assert environment == {
+            "PIP_INDEX_URL": "https://py.northlake.test/simple/",
+            "PIP_EXTRA_INDEX_URL": "http://old.northlake.test/simple/",
+            "PIP_TRUSTED_HOST": "old.northlake.test",
+        }
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [("~/.aws/config", "/home/dev/.aws/config"), ("./.env", "/home/dev/project/.env"), ("/etc/shadow", "/etc/shadow")],
+)
+def test_where_bait_is_planted(path: str, place: str) -> None:
+    assert observe._place(path, Person()) == place
+
+
+def test_only_ports_of_the_guest_s_own_loopback_are_answered_there() -> None:
+    local = Endpoint(("127.0.0.1", "vault.test"), ".*", b"", ports=(8200,))
+    elsewhere = Endpoint(("api.test",), ".*", b"", ports=(9999,))
+    assert observe._loopback_ports([Bait("vault", endpoints=(local, elsewhere))]) == [8200]
+
+
+def test_a_name_asked_of_a_registry_may_not_carry_bait() -> None:
+    finds = observe._finder([Bait("npm_token", tokens=(Token("npm_token", "token", "npm_Z8qTk2Vw5RbXs9LdHc3J"),))])
+    assert finds("/npm_Z8qTk2Vw5RbXs9LdHc3J")
+    assert finds("/" + b"npm_Z8qTk2Vw5RbXs9LdHc3J".hex())
+    assert not finds("/left-pad")
+
+
+def test_what_is_planted_first_is_the_home_that_the_guest_owns() -> None:
+    from sandbox import discovery, persona, toolchain
+
+    whole = msgspec.structs.replace(
+        experiment("npm"), ecosystem=discovery.load("ecosystems", "ECOSYSTEM")["npm"], tools=toolchain.HostTools()
+    )
+    draw, who = Draw(1), WHO.person("", "")
+    puts = observe._puts(whole, draw, who, persona.plant(WHO, draw, who), b"certificates")
+    assert (puts[0].path, puts[0].kind, puts[0].owned) == ("/home/dev", 2, True)
+    assert all(put.owned is False for put in puts if put.path.startswith("/etc/"))
+    assert len({put.path for put in puts}) == len(puts)
