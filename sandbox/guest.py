@@ -106,8 +106,9 @@ class Guest:
             self._wait(ready, START_SECONDS, "start")
         except BackendError as error:
             self._settle()
-            said = [error.hint] if error.hint else []
-            raise BackendError(str(error), "; ".join([*said, "`baitbox doctor` says what is missing here"])) from None
+            refused = "this kernel or system forbids namespaces or has too few" if "refused" in str(error) else ""
+            said = [part for part in (error.hint, refused, "`baitbox doctor` says what to do") if part]
+            raise BackendError(str(error), "; ".join(said)) from None
 
     def _wait(self, future: Future[bytes], seconds: float, what: str) -> bytes:
         try:

@@ -169,7 +169,8 @@ def built(compiler: str, folder: Path, text: str) -> bytes:
     """A static program."""
     source = folder / "program.c"
     source.write_text(text)
-    subprocess.run([compiler, "-D_GNU_SOURCE", "-static", "-O1", "-pthread", "-o", str(folder / "program"), str(source)], check=True)
+    flags = ["-D_GNU_SOURCE", "-static", "-O1", "-pthread"]
+    subprocess.run([compiler, *flags, "-o", str(folder / "program"), str(source)], check=True)
     return (folder / "program").read_bytes()
 
 
