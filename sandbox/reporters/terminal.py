@@ -80,8 +80,15 @@ def _package(page: _Page, package: PackageReport) -> None:
     page.line(f"{package.purl}  {_short_digest(package.digest)}".rstrip(), "dim", 2)
     if package.findings:
         page.gap()
-    for finding in package.findings:
-        _finding(page, finding)
+    groups = _alike(package.findings)
+    for finding, phases in groups:
+        if finding.verdict == package.verdict:
+            _finding(page, finding, phases)
+    lesser = [(finding, phases) for finding, phases in groups if finding.verdict != package.verdict]
+    for finding, phases in lesser:
+        page.line(f"also {finding.verdict}: {finding.title} ({finding.rule}, in {', '.join(phases)})", "yellow", 2)
+    if lesser:
+        page.gap()
     _missing(page, package)
     _coverage(page, package.coverage)
     _expected(page, package)
@@ -96,12 +103,21 @@ def _package(page: _Page, package: PackageReport) -> None:
     page.gap()
 
 
-def _finding(page: _Page, finding: Finding) -> None:
+def _alike(findings: tuple[Finding, ...]) -> list[tuple[Finding, list[str]]]:
+    """Findings that differ only in the phase, as the first of them and the phases. The JSON report has them all."""
+    groups: dict[tuple[str, str, str, str], tuple[Finding, list[str]]] = {}
+    for finding in findings:
+        key = (finding.verdict, finding.rule, finding.title, finding.package)
+        groups.setdefault(key, (finding, []))[1].append(finding.phase or "no phase")
+    return list(groups.values())
+
+
+def _finding(page: _Page, finding: Finding, phases: list[str]) -> None:
     style = "red" if finding.verdict == "malicious" else "yellow"
     page.line(f"{finding.verdict}: {finding.title}", style, 2)
     attack = f", ATT&CK {' '.join(finding.attack)}" if finding.attack else ""
     page.line(f"rule {finding.rule}: severity {finding.severity}, confidence {finding.confidence}{attack}", "dim", 4)
-    page.line(f"by {finding.package or 'an unknown package'}, in {finding.phase or 'no phase'}", indent=4)
+    page.line(f"by {finding.package or 'an unknown package'}, in {', '.join(phases)}", indent=4)
     if finding.decoys:
         page.line(f"bait: {', '.join(finding.decoys)}", indent=4)
     if finding.ways_out:

@@ -72,7 +72,7 @@ class Machine:
     def start(self, *arguments: str, wrapped: tuple[str, ...] = (), **more: str) -> subprocess.Popen[str]:
         """Start the command in a process group of its own, as a shell does."""
         return subprocess.Popen(
-            [*wrapped, sys.executable, "-m", "sandbox.cli", *arguments],
+            [*wrapped, sys.executable, "-m", "sandbox", *arguments],
             env=self.environment | more,
             cwd=self.root,
             stdin=subprocess.DEVNULL,
