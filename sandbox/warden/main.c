@@ -217,48 +217,64 @@ static void check_memory(void) {
     }
 }
 
+static void dispatch(const struct epoll_event *e) {
+    unsigned index = (unsigned)e->data.u64;
+    switch (e->data.u64 >> 32) {
+    case E_HOST:
+        if (e->events & (EPOLLIN | EPOLLHUP) && !host_read(handle)) {
+            kill(init_pid, SIGKILL); /* the host is gone */
+            _exit(0);
+        }
+        break;
+    case E_INIT: init_ready(); break;
+    case E_CONTROL: control_ready(index); break;
+    case E_LISTEN: listener_ready(index); break;
+    case E_UDP: udp_ready(index); break;
+    case E_CONNECTION: connection_ready(index, e->events); break;
+    case E_WITNESS: witness_ready(); break;
+    case E_STDOUT: output_ready(index, 1); break;
+    case E_STDERR: output_ready(index, 2); break;
+    case E_TICK: {
+        uint64_t ticks;
+        if (read((int)index, &ticks, sizeof ticks) > 0) check_memory();
+        break;
+    }
+    default: break;
+    }
+}
+
+/* Waits for the sensors' listeners by themselves and for everything else by epoll: a waiter of poll is woken on the
+ * processor of the task that made the call (see SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP), which a waiter of epoll is not. */
 static void serve(void) {
     struct epoll_event events[64];
+    struct pollfd waiting[1 + MAX_SPAWNS] = {{.fd = epoll_fd, .events = POLLIN}};
     bool armed = false;
     for (;;) {
         bool pending = out_pending();
         if (pending != armed) change_fd(host, E_HOST, 0, EPOLLIN | (pending ? EPOLLOUT : 0u));
         armed = pending;
-        int n = epoll_wait(epoll_fd, events, 64, out_waiting() && !pending ? BATCH_MS : -1);
-        if (n == 0) out_send();
-        for (int i = 0; i < n; i++) {
-            unsigned index = (unsigned)events[i].data.u64;
-            switch (events[i].data.u64 >> 32) {
-            case E_HOST:
-                if (events[i].events & (EPOLLIN | EPOLLHUP) && !host_read(handle)) {
-                    kill(init_pid, SIGKILL); /* the host is gone */
-                    _exit(0);
-                }
-                break;
-            case E_INIT: init_ready(); break;
-            case E_CONTROL: control_ready(index); break;
-            case E_NOTIFY:
-                if (events[i].events & EPOLLIN) notify_ready(index);
-                else if (spawns[index].notify >= 0) { /* nobody is left under this filter */
-                    close(spawns[index].notify);
-                    spawns[index].notify = -1;
-                    spawn_release(index);
-                }
-                break;
-            case E_LISTEN: listener_ready(index); break;
-            case E_UDP: udp_ready(index); break;
-            case E_CONNECTION: connection_ready(index, events[i].events); break;
-            case E_WITNESS: witness_ready(); break;
-            case E_STDOUT: output_ready(index, 1); break;
-            case E_STDERR: output_ready(index, 2); break;
-            case E_TICK: {
-                uint64_t ticks;
-                if (read((int)index, &ticks, sizeof ticks) > 0) check_memory();
-                break;
+        nfds_t count = 1;
+        unsigned spawn_of[1 + MAX_SPAWNS] = {0};
+        for (unsigned i = 0; i < MAX_SPAWNS; i++)
+            if (spawns[i].used && spawns[i].notify >= 0) {
+                waiting[count] = (struct pollfd){.fd = spawns[i].notify, .events = POLLIN};
+                spawn_of[count++] = i;
             }
-            default: break;
+        int ready = poll(waiting, count, out_waiting() && !pending ? BATCH_MS : -1);
+        if (ready == 0) out_send();
+        if (ready <= 0) continue;
+        for (nfds_t i = 1; i < count; i++) {
+            struct spawn *s = &spawns[spawn_of[i]];
+            if (waiting[i].revents & POLLIN) notify_ready(spawn_of[i]);
+            else if (waiting[i].revents) { /* nobody is left under this filter */
+                close(s->notify);
+                s->notify = -1;
+                spawn_release(spawn_of[i]);
             }
         }
+        if (!(waiting[0].revents & POLLIN)) continue;
+        int n = epoll_wait(epoll_fd, events, 64, 0);
+        for (int i = 0; i < n; i++) dispatch(&events[i]);
     }
 }
 

@@ -119,7 +119,6 @@ void control_ready(unsigned index) {
     if (s->notify < 0) die("taking over the syscall sensor");
     fcntl(s->notify, F_SETFD, FD_CLOEXEC);
     ioctl(s->notify, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1ul); /* wake synchronously, where the kernel can (6.6) */
-    watch_fd(s->notify, E_NOTIFY, index, EPOLLIN);
     begin(s);
 }
 

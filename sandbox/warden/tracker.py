@@ -110,7 +110,9 @@ class Tracker:
         if known.program == program:
             return known.serial  # it asked to become another and did not: a search through PATH tries many
         known.program = program
-        argv = [text(part) for part in fields.get(Text.ARGUMENT, b"").split(b"\0")[:-1]]
+        # A program that renames itself (npm does) leaves the rest of its arguments' place empty.
+        words = fields.get(Text.ARGUMENT, b"").rstrip(b"\0")
+        argv = [text(part) for part in words.split(b"\0")] if words else []
         self._record(
             events.ProgramStarted,
             at=at,

@@ -36,7 +36,7 @@ enum { CALL_CONTINUED = 0, CALL_DENIED = 1, CALL_ANSWERED = 2, CALL_FOREIGN = 4 
 enum { S_PATH = 1, S_BASE, S_PATH2, S_BASE2, S_ADDRESS, S_ARGUMENT, S_EXE, S_CWD, S_TIME, S_CUT, S_LOCAL };
 
 /* What epoll tells us is ready. */
-enum { E_HOST = 1, E_INIT, E_CONTROL, E_NOTIFY, E_LISTEN, E_CONNECTION, E_UDP, E_WITNESS, E_STDOUT, E_STDERR, E_TICK };
+enum { E_HOST = 1, E_INIT, E_CONTROL, E_LISTEN, E_CONNECTION, E_UDP, E_WITNESS, E_STDOUT, E_STDERR, E_TICK };
 
 struct plan {
     uint32_t sleep_ms, processes, open_files, cpus;
