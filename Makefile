@@ -28,7 +28,7 @@ test-offline: .venv/ready ## The unit tests, in a network namespace without any 
 	@$(PYTHON) tools/offline.py $(PYTHON) -m pytest -q -m "not native and not registry"
 
 test-c: .venv/ready ## The warden's own tests, under the address and undefined-behaviour sanitizers
-	@tools/test-warden.sh
+	@$(PYTHON) -m pytest -q tests/test_warden_c.py
 
 lint: .venv/ready ## ruff
 	@$(PYTHON) -m ruff check .

@@ -1,8 +1,13 @@
-"""The `baitbox` command: listens for signals first, because the imports that follow take a while."""
+"""The `baitbox` command: minds signals first, because the imports that follow take a while."""
 
 from __future__ import annotations
 
-from sandbox import signals
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `signals` listens: no traceback of an import
+
+from sandbox import signals  # the signals come first
 
 
 def _command() -> int:

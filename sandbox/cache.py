@@ -245,7 +245,7 @@ class Cache:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             raise BackendError(
                 f"the cache {self.root} cannot be written: {error.strerror or error}",
-                "free some disk space" if full else "set XDG_CACHE_HOME to a folder of your own",
+                "free some disk space" if full else "choose a folder of your own with --cache or BAITBOX_CACHE",
             ) from error
 
     def place(self, partial: Path, final: Path) -> None:

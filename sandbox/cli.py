@@ -80,9 +80,10 @@ def baitbox(
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
-    from sandbox import progress, schedule
+    from sandbox import pipeline, progress, schedule
 
     settings = _settings(flags, targets)
+    pipeline.vet(settings)
     with progress.shown(settings.quiet) as display:
         outcome = schedule.check_all(targets, settings, display)
     for target, error in outcome.errors:

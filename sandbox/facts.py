@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
@@ -14,12 +13,10 @@ import msgspec
 from sandbox import events
 from sandbox.events import Recording
 from sandbox.lineage import Actor, Process, Table
+from sandbox.paths import Paths, tidy
 
 Noted = tuple[int, Any, Actor]
 """Line, event, and who did it."""
-
-_PROC_VIEW = re.compile(r"/proc/(?:self|thread-self|\d+)(?:/task/\d+)?/(?P<view>root|cwd)(?=/|$)")
-_MANY_VIEWS = 8
 
 
 class Deed(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -158,23 +155,6 @@ class Facts:
         return self.phase_starts[-1].phase if self.phase_starts else ""
 
 
-def tidy(path: str) -> str:
-    """`path` without `.`, `..` and doubled slashes, and without a detour through /proc/*/root."""
-    for _ in range(_MANY_VIEWS):
-        # Links come before `..` is folded: what follows counts from where they lead.
-        view = _PROC_VIEW.match(path) if path.startswith("/proc/") else None
-        if view is not None:
-            if view["view"] == "cwd":
-                return path
-            path = path[view.end() :] or "/"
-        elif "//" in path or "/./" in path or "/../" in path or path.endswith(("/.", "/..")):
-            path = posixpath.normpath(path)
-            path = "/" + path.lstrip("/") if path.startswith("/") else path
-        else:
-            break
-    return path
-
-
 def gather(recording: Recording) -> Facts:
     """Read all events once. Linear in their number; raises nothing on hostile ones."""
     facts = Facts(recording)
@@ -196,9 +176,8 @@ class _Reader:
         self.facts = facts
         self.table = facts.table
         self.actors = facts.table.actors
-        self.tidied: dict[str, str] = {}
-        self.aliases: dict[str, str] = {}
         self.watched = facts.watched
+        self.paths = Paths(facts.planted, facts.watched)
 
     def handlers(self) -> dict[type, Callable[[int, Any], None]]:
         """Which method reads which event."""
@@ -243,26 +222,9 @@ class _Reader:
         """A method that keeps an event with its actor in a list."""
         return lambda line, event: into.append((line, event, self.actor(event)))
 
-    def path(self, path: str, actor: Actor) -> str:
-        """The path meant: tidied, and through the package's own links to what is watched."""
-        found = self.tidied.get(path)
-        if found is None:
-            found = tidy(path)
-            if len(self.tidied) < 500_000:
-                self.tidied[path] = found
-        if found.startswith("/proc/"):
-            view = _PROC_VIEW.match(found)
-            if view is not None and actor.program is not None:
-                found = tidy(actor.program.cwd + found[view.end() :])
-        if self.aliases:
-            for alias, meant in self.aliases.items():
-                if found == alias or found.startswith(alias + "/"):
-                    return meant + found[len(alias) :]
-        return found
-
     def opened(self, line: int, event: events.FileOpened) -> None:
         actor = self.actor(event)
-        path = self.path(event.path, actor)
+        path = self.paths.meant(event.path, actor)
         key = (path, event.access, actor, event.phase)
         use = self.facts.opened.get(key)
         if use is not None:
@@ -273,23 +235,26 @@ class _Reader:
             self.made(path, line, actor)
         if path in self.watched:
             self.facts.decoy_uses.setdefault(path, []).append(event.at)
+            if path not in self.facts.planted:
+                self.paths.opened(path, actor)
 
     def probed(self, line: int, event: events.FileProbed) -> None:
         actor = self.actor(event)
-        self.facts.probed.setdefault((self.path(event.path, actor), actor, event.phase), (line, event))
+        self.facts.probed.setdefault((self.paths.meant(event.path, actor), actor, event.phase), (line, event))
 
     def changed(self, line: int, event: events.FileChanged) -> None:
         actor = self.actor(event)
-        path = self.path(event.path, actor)
-        target = self.path(event.target, actor) if event.target else ""
-        self.facts.changed.append((line, event, actor, path, target))
-        origins = self.facts.origins
-        if event.change in ("renamed", "linked") and target:
-            self.alias(target, path)
-        elif event.change == "symlinked":
+        named = event.change in ("removed", "renamed", "linked", "symlinked")
+        path = self.paths.meant(event.path, actor, follow=not named)
+        target = self.paths.meant(event.target, actor, follow=False) if event.target else ""
+        if event.change == "linked" and self.paths.meant(event.path, actor) in self.facts.planted:
+            path = self.paths.meant(event.path, actor)  # whether a link to a link is followed does not show
+        if event.change == "symlinked":
             # Only here is `path` the new name: what a symbolic link holds is text, and may be relative.
             target = tidy(posixpath.join(posixpath.dirname(path), event.target))
-            self.alias(path, target)
+        self.facts.changed.append((line, event, actor, path, target))
+        origins = self.facts.origins
+        self.named(event, actor, path, target)
         if event.change in ("renamed", "linked") and target:
             if path in origins:
                 origins[target] = origins[path]
@@ -301,10 +266,18 @@ class _Reader:
             if used in self.watched:
                 self.facts.decoy_uses.setdefault(used, []).append(event.at)
 
-    def alias(self, name: str, meant: str) -> None:
-        """A link to a planted file, or to a folder above one, makes another name for it; so does a rename."""
-        if meant in self.watched and name != meant and len(self.aliases) < 64:
-            self.aliases[name] = meant
+    def named(self, event: events.FileChanged, actor: Actor, path: str, target: str) -> None:
+        """A link makes another name for what it leads to; so does the renaming of bait. What the installer links
+        within the project leads nowhere else."""
+        if event.change in ("removed", "renamed"):
+            self.paths.unlink(path)
+        name, meant = (path, target) if event.change == "symlinked" else (target, path)
+        if event.change not in ("renamed", "linked", "symlinked") or not name:
+            return
+        self.paths.unlink(name)
+        inside = meant.startswith(self.facts.header.project + "/") and actor.role == "installer"
+        if meant in self.watched or (event.change != "renamed" and not inside):
+            self.paths.link(name, meant)
 
     def made(self, path: str, line: int, actor: Actor) -> None:
         """What a package writes is not what its archive held; what the installer writes is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 import time
@@ -33,6 +34,8 @@ class Outcome(msgspec.Struct, frozen=True):
     status: Literal["exited", "killed", "timeout", "failed"]
     code: int = 0
     seconds: float = 0.0
+    refused: str = ""
+    """Why it was never started, where it was not."""
 
 
 class GuestGoneError(BackendError):
@@ -196,7 +199,8 @@ class Guest:
             return self._ended(identity, "timeout", 0, seconds)
         if failed.done() and not failed.exception():
             number = int.from_bytes(failed.result()[:4], "little")
-            return self._ended(identity, "failed", 0, seconds, f"it could not be started ({number})")
+            outcome = self._ended(identity, "failed", 0, seconds, os.strerror(number))
+            return msgspec.structs.replace(outcome, refused=os.strerror(number))
         if status & 0x7F:
             return self._ended(identity, "killed", status & 0x7F, seconds)
         return self._ended(identity, "exited", status >> 8 & 0xFF, seconds)
@@ -237,7 +241,7 @@ class Guest:
         return not self._link.gone
 
     def listing(self, path: str) -> tuple[tuple[str, bool], ...]:
-        """A directory of the guest as (name, is a directory), empty where there is none. At most 2,000: more is a
+        """A directory of the guest as (name, is a directory), empty where there is none. At most about 10,000: more is a
         loss, since what is not read is not run."""
         raw = self._ask(Host.LIST, Warden.LISTING, path.encode(), "be read")
         found = frames.strings(raw, 0)

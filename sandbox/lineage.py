@@ -22,7 +22,10 @@ GIT_DEPENDENCY = "(git dependency)"
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh", "busybox", "fish"})
 INTERPRETERS = SHELLS | {"node", "nodejs", "bun", "deno", "perl", "ruby", "php", "lua", "tclsh", "env"}
 _TOOLS = frozenset({"git", "ssh", "hg", "svn", "bzr", "gpg", "gpgv", "gpg-agent"})
-_VERSIONED = re.compile(r"(?P<stem>[a-z]+?)-?[0-9]+(\.[0-9]+)*t?")
+_VERSIONED = re.compile(
+    r"(?P<stem>python|pypy|pip|node|nodejs|npm|bash|ksh|zsh|perl|ruby|php|lua|luajit|tclsh|gcc|clang|java|go)"
+    r"-?[0-9]+(\.[0-9]+)*t?"
+)
 _GIT_CLONE = re.compile(r"/_cacache/tmp/git-clone[^/]*")
 _PIP_BUILD = re.compile(r"/pip-install-[^/]+/(?P<name>[^/]+?)_[0-9a-f]{32}(?:/|$)")
 _PIP_FOLDER = re.compile(r"/pip-(?:install|req-build|wheel|modern-metadata|ephem)[^/]*(?:/|$)")

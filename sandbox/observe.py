@@ -19,6 +19,7 @@ import msgspec
 from sandbox import bait, events, persona, plan
 from sandbox.backends import Backend, GuestSpec
 from sandbox.cache import Cache
+from sandbox.errors import BackendError
 from sandbox.gateway.recognise import Recogniser
 from sandbox.gateway.registry import Mirror
 from sandbox.gateway.server import Gateway
@@ -284,11 +285,17 @@ def run_phase(experiment: Experiment, made: World, phase: plan.Phase) -> Outcome
 def _install(experiment: Experiment, made: World, step: Callable[[str], None]) -> bool:
     """Run the install phases; whether all went well, without which nothing else can be run."""
     artifact, tools, project = experiment.artifact, experiment.tools.toolchain, experiment.persona.project
+    ran = False
     for phase in experiment.ecosystem.install(artifact, tools, project, experiment.seconds):
         step(phase.name)
         outcome = run_phase(experiment, made, phase)
+        if outcome.refused and not ran:
+            # Nothing of the package has run yet, so it is not the package that prevents it.
+            hint = "the system may refuse the filter that watches system calls: `baitbox doctor` says what to do"
+            raise BackendError(f"nothing can be started in a guest here: {outcome.refused}", hint)
         if outcome.status != "exited" or outcome.code or not made.guest.alive:
             return False
+        ran = True
     return True
 
 

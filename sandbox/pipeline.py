@@ -124,7 +124,7 @@ def choose_backend(wanted: str) -> Backend:
     raise BackendError(f"no guest can be made here: {what}", f"{hint}; `baitbox doctor` says more")
 
 
-def inspect(settings: Settings) -> None:
+def vet(settings: Settings) -> None:
     """Raise UsageError for a setting that would fail only when all the work is done."""
     from sandbox import profiles
 

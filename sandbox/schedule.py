@@ -25,6 +25,7 @@ from sandbox import __version__, report
 from sandbox.errors import BaitboxError
 from sandbox.progress import Prefixed, Progress
 from sandbox.settings import Settings
+from sandbox.signals import LISTENED
 
 STOP_SECONDS = 20.0
 """How long a worker may take to end its guest before it is killed (the guest then dies with it)."""
@@ -52,10 +53,9 @@ def check_all(targets: Sequence[str], settings: Settings, progress: Progress) ->
     """Check every target and report in the order given. The error of a single target is raised; of
     several, it is kept in the outcome, and the package stands in the report as inconclusive, with the
     reason."""
-    from sandbox.pipeline import choose_backend, inspect
+    from sandbox.pipeline import choose_backend
 
     began = time.monotonic()
-    inspect(settings)
     backend = choose_backend(settings.backend).name
     progress.step(f"guests are made by the {backend} backend")
     settings = msgspec.structs.replace(settings, backend=backend)
@@ -102,11 +102,11 @@ def spread(
     """Run `work` for every target on any executor; results in the targets' order. What is still waiting
     when one raises (an interrupt, a bug) is not begun."""
     # An interrupt that hits a worker while it starts would print its traceback: workers begin with it blocked.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, LISTENED)
     try:
         futures = {executor.submit(work, target, settings): place for place, target in enumerate(targets)}
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, LISTENED)
     results: list[Any] = [None] * len(targets)
     try:
         for future in as_completed(futures):
@@ -150,7 +150,9 @@ def _begin_worker(steps: Any, stopped: Any) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _steps, _stopped = steps, stopped
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for number in (signal.SIGTERM, signal.SIGHUP):  # which a whole process group gets: our parent tells us
+        signal.signal(number, lambda *_: None)  # not SIG_IGN, which the guest would inherit
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, LISTENED)
 
 
 def _end_with_parent() -> None:
@@ -183,7 +185,10 @@ def pool(jobs: int, progress: Progress) -> Iterator[Executor]:
     """Worker processes whose steps are shown by `progress`; an exception inside the block stops them all."""
     # Spawned, not forked: this process has threads (the progress display), and a fork would copy their locks.
     context = multiprocessing.get_context("spawn")
+    # The process that Python starts beside us to clean up after us must not go before us.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     steps, stopped = context.Queue(maxsize=1000), context.Event()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     shower = threading.Thread(target=_show, args=(steps, progress), daemon=True)
     shower.start()
     try:

@@ -9,8 +9,9 @@ from typing import Any
 from sandbox import events
 from sandbox.deviations import connection_way
 from sandbox.events import Recording
-from sandbox.facts import Facts, gather, tidy
+from sandbox.facts import Facts, gather
 from sandbox.lineage import Process
+from sandbox.paths import tidy
 from sandbox.plaintext import command, escape, home_relative, shorten
 
 _ALWAYS = (

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -18,6 +19,8 @@ LISTENED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 1.5
 """Seconds to end in good order: guests are stopped, half-written files removed. Then the end comes without it; the
 guests' supervisors see that, and end them."""
+
+_said = False
 
 
 class Interrupted(BaseException):
@@ -36,9 +39,9 @@ def run(command: Callable[[], int]) -> NoReturn:
         code = command()
         _ignore()
     except Interrupted as asked:
-        _end(asked.exit_code)
+        code = asked.exit_code
     if code > 128:
-        _end(code)
+        _say()
     sys.exit(code)
 
 
@@ -62,15 +65,17 @@ def _ignore() -> None:
 
 def _insist(code: int) -> None:
     time.sleep(PATIENCE)
-    _end(code)
+    _say()
+    os._exit(code)
 
 
-def _end(code: int) -> NoReturn:
-    """End at once, with one word; nothing that Python still does on its way out could then go wrong."""
-    try:
-        print("interrupted", file=sys.stderr, flush=True)
-    finally:
-        os._exit(code)
+def _say() -> None:
+    """One word, once."""
+    global _said  # there is one process to end
+    if not _said:
+        _said = True
+        with suppress(OSError, ValueError):
+            print("interrupted", file=sys.stderr, flush=True)
 
 
 def _open_streams() -> None:

@@ -7,6 +7,7 @@ threads, and imports httpx (55 ms, and 35 more for certificates) only when the c
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import zlib
@@ -311,4 +312,5 @@ def _unreachable(url: str, error: Any) -> RegistryError:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    said = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return re.sub(r"^\[Errno -?\d+\] ", "", said)

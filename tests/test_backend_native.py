@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
-import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.backends import GuestSpec, native
-from sandbox.backends.native import BACKEND, explain
+from sandbox.backends.native import BACKEND
 from sandbox.errors import BackendError
 from sandbox.plan import Limits
 
@@ -37,13 +37,17 @@ def test_every_scratch_folder_has_a_size() -> None:
             assert "--size" in arguments[place - 4 : place], arguments[place + 1]
 
 
-def test_files_are_laid_over_read_only_and_come_last(tmp_path: Path) -> None:
-    files = (("/proc/cpuinfo", b"one"), ("/etc/machine-id", b"two"))
-    arguments = native._laid_over(spec(files=files), tmp_path)
-    assert arguments[-2:] == ["--remount-ro", "/"]
-    assert [Path(arguments[i]).read_bytes() for i in (1, 4)] == [b"one", b"two"]
-    assert [arguments[i] for i in (0, 2, 3, 5)] == ["--ro-bind", "/proc/cpuinfo", "--ro-bind", "/etc/machine-id"]
-    assert stat.S_IMODE(Path(arguments[1]).stat().st_mode) == 0o444
+def test_files_are_laid_over_read_only_and_come_last() -> None:
+    arguments, sources = native._laid_over(spec(files=(("/proc/cpuinfo", b"one"), ("/etc/machine-id", b"two"))))
+    try:
+        assert arguments[-2:] == ["--remount-ro", "/"]
+        assert [os.read(source, 10) for source in sources] == [b"one", b"two"]
+        one, two = arguments[:5], arguments[5:10]
+        assert one == ["--perms", "0444", "--ro-bind-data", str(sources[0]), "/proc/cpuinfo"]
+        assert two == ["--perms", "0444", "--ro-bind-data", str(sources[1]), "/etc/machine-id"]
+    finally:
+        for source in sources:
+            os.close(source)
 
 
 def test_a_missing_bubblewrap_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,13 +82,14 @@ def program(path: Path, text: str) -> Path:
 
 
 @pytest.fixture
-def pretending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A warden that is a script, and a temporary folder to look into."""
+def pretending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A folder with a warden that is a script; descriptors that a start leaves open are an error."""
     monkeypatch.setattr(native, "PROGRAM", tmp_path / "warden")
     monkeypatch.setattr(native.shutil, "which", lambda _name: "/usr/bin/bwrap")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
-    (tmp_path / "scratch").mkdir()
-    return tmp_path
+    before = set(os.listdir("/proc/self/fd"))
+    yield tmp_path
+    left = [fd for fd in set(os.listdir("/proc/self/fd")) - before if os.path.exists(f"/proc/self/fd/{fd}")]
+    assert not left, [os.readlink(f"/proc/self/fd/{fd}") for fd in left]
 
 
 def test_what_the_warden_said_last_is_kept_and_nothing_is_left(pretending: Path) -> None:
@@ -92,18 +97,18 @@ def test_what_the_warden_said_last_is_kept_and_nothing_is_left(pretending: Path)
     running = BACKEND.start(spec(files=(("/proc/cpuinfo", b"x"),)))
     assert running.stream.recv(1) == b"", "its end of the stream is closed when it is gone"
     said = running.stop()
-    assert "baitbox doctor" in said
+    assert said == "a user namespace was refused: no"
     assert running.stop() == "", "safe to call again"
     running.stream.close()
-    assert not list((pretending / "scratch").iterdir())
 
 
 def test_a_warden_that_goes_on_is_killed(pretending: Path) -> None:
     marker = pretending / "pid"
     program(pretending / "warden", f"trap '' TERM INT HUP; echo $$ > {marker}; while :; do sleep 1; done")
     running = BACKEND.start(spec())
-    while not marker.exists() or not marker.read_text():
-        pass
+    limit = time.monotonic() + 10
+    while not (marker.exists() and marker.read_text().endswith("\n")) and time.monotonic() < limit:
+        time.sleep(0.01)
     running.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(int(marker.read_text()), 0)
@@ -114,23 +119,7 @@ def test_a_warden_that_cannot_be_started_leaves_nothing(pretending: Path) -> Non
     (pretending / "warden").write_bytes(b"\x7fELF not really")
     (pretending / "warden").chmod(0o755)
     with pytest.raises(BackendError, match="could not be started"):
-        BACKEND.start(spec())
-    assert not list((pretending / "scratch").iterdir())
-
-
-@pytest.mark.parametrize(
-    ("said", "hinted"),
-    [
-        ("a user namespace was refused: Operation not permitted", True),
-        ("bwrap: setting up uid map: Permission denied", True),
-        ("the user maps were refused: Success", True),
-        ("bwrap: execvp /x: No such file or directory", False),
-        ("", False),
-    ],
-)
-def test_what_the_kernel_refuses_is_explained(said: str, hinted: bool) -> None:
-    assert explain(said).startswith(said)
-    assert ("doctor" in explain(said)) is hinted
+        BACKEND.start(spec(files=(("/proc/cpuinfo", b"x"),)))
 
 
 def test_the_stream_is_not_inherited_by_others(pretending: Path) -> None:
@@ -140,15 +129,3 @@ def test_the_stream_is_not_inherited_by_others(pretending: Path) -> None:
     assert not os.get_inheritable(running.stream.fileno())
     running.stop()
     running.stream.close()
-
-
-def test_a_full_disk_is_said_and_leaves_nothing(pretending: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program(pretending / "warden", "exit 0")
-
-    def full(_path: Path, _content: bytes) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(BackendError, match="No space left"):
-        BACKEND.start(spec(files=(("/proc/cpuinfo", b"x"),)))
-    assert not list((pretending / "scratch").iterdir())

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import events
-from sandbox.facts import gather, tidy
+from sandbox.facts import gather
+from sandbox.paths import tidy
 from tests.recording import HOME, NPM, PROJECT, Story
 
 KEYS = f"{HOME}/.aws/credentials"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import events
+from sandbox.errors import BackendError
 from sandbox.recorder import Recorder
 
 HEADER = events.Header(package="left-pad")
@@ -101,6 +102,22 @@ def test_an_abandoned_recording_reads_as_cut(tmp_path: Path) -> None:
     assert not any(isinstance(event, events.GuestEnded) for event in found)
 
 
-def test_a_folder_that_is_not_there_is_an_oserror(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="no/r"):
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match=r"no/r cannot be written: No such file"):
         made(tmp_path / "no" / "r")
+
+
+def test_a_full_disk_is_said_once_and_at_the_end(tmp_path: Path) -> None:
+    recorder = made(Path("/dev/full"))
+    for _ in range(3):
+        recorder.add(events.OutputWritten, stream="stdout", data=b"x" * 1_000_000, size=1_000_000)
+    with pytest.raises(BackendError, match=r"/dev/full cannot be written: No space left") as caught:
+        recorder.close()
+    assert "--keep" in caught.value.hint
+    recorder.close()
+
+
+def test_a_full_disk_does_not_hide_why_a_recording_is_abandoned() -> None:
+    recorder = made(Path("/dev/full"))
+    recorder.abandon()
+    recorder.abandon()

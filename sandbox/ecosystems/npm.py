@@ -265,9 +265,11 @@ def _load(name: str, subpath: str, file: str, mode: str) -> tuple[str, str]:
     quoted = json.dumps(specifier)
     # A module that ends the process has been loaded; one that raises says so by a code of its own.
     failed = f"{{ console.error(error); process.exit({NOT_LOADED}) }}"
+    # Children and workers take over how this program was told what to run; they must not run it again.
+    alone = "process.execArgv = [];"
     if mode == "require":
-        return shown, f"try {{ require({quoted}) }} catch (error) {failed}"
-    return shown, f"await import({quoted}).catch(error => {failed})"
+        return shown, f"{alone} try {{ require({quoted}) }} catch (error) {failed}"
+    return shown, f"{alone} await import({quoted}).catch(error => {failed})"
 
 
 def _is_types_only(manifest: Mapping[str, object], files: frozenset[str]) -> bool:

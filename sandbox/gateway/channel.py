@@ -129,7 +129,9 @@ class Tls:
             try:
                 return self._object.read(_PIECE)
             except ssl.SSLWantReadError:
-                await self._flush()
+                # Who has gone away does not take what we still had to say, but may have left something behind.
+                with contextlib.suppress(ConnectionError):
+                    await self._flush()
                 if not await self._fill():
                     return b""
             except ssl.SSLError as error:

@@ -7,11 +7,14 @@ import ssl
 import time
 from collections.abc import Sequence
 
+import msgspec
+
 from sandbox import events
 from sandbox.bait import Bait
 from sandbox.gateway import dns, ntp, policy
 from sandbox.gateway.capture import RECORDED, Capture, Pool
 from sandbox.gateway.channel import IDLE, Channel, Counted, Tls
+from sandbox.gateway.greeted import Dialogue, speaks_first
 from sandbox.gateway.recognise import Recogniser
 from sandbox.gateway.tls import CertificateAuthority, client_hello
 from sandbox.gateway.web import Line, Web
@@ -26,8 +29,11 @@ _RAW_ENDING = 256 * 1024
 _RAW_PIECES = 32
 _PAUSE = 0.5
 _SHORT_WAIT = 2.0
+_GREETED_AFTER = 0.4
 _DEEPEST = 3
 _MOST_PEERS = 20_000
+_FIRST_DATAGRAMS = 1 << 32
+"""Numbers of exchanges of datagrams begin here, above those of connections."""
 
 
 class Gateway:
@@ -50,7 +56,8 @@ class Gateway:
         recogniser = Recogniser([token for item in bait for token in item.tokens])
         self._witness = Witness(recorder, recogniser, Pool(_MEMORY))
         self._web = Web(self._policy, self._names, self._witness)
-        self._datagrams: dict[tuple[str, int, int, int], int] = {}
+        self._datagrams: dict[tuple[str, int, int], int] = {}
+        self._next = _FIRST_DATAGRAMS
 
     def close(self) -> None:
         """Look at everything once more, together."""
@@ -91,7 +98,12 @@ class Gateway:
             await self._raw(line, channel)
             return
         kind, first = await self._first(line.peer.port, channel)
-        if kind is None:
+        dialogue = None
+        if speaks_first(line.peer.port) and kind in (None, "raw"):
+            dialogue = Dialogue(line.peer.port, line.peer.address, line.peer.connection)
+            if kind is None:
+                await channel.write(dialogue.greeting)
+        elif kind is None:
             return
         channel.give_back(first)
         if kind == "tls":
@@ -101,12 +113,12 @@ class Gateway:
         elif kind == "dns":
             await self._dns(line, channel)
         else:
-            await self._raw(line, channel)
+            await self._raw(line, channel, dialogue)
 
     async def _first(self, port: int, channel: Channel) -> tuple[policy.Kind | None, bytes]:
         """What the first bytes say; None where nothing came."""
         data = b""
-        wait = IDLE
+        wait = _GREETED_AFTER if speaks_first(port) else IDLE
         while True:
             more = await channel.read(wait)
             data += more or b""
@@ -167,8 +179,9 @@ class Gateway:
             channel.give_back(rest)
             await self._raw(line, channel)
 
-    async def _raw(self, line: Line, channel: Channel) -> None:
-        """Listen and say nothing. What came is recorded when there is a pause, and looked at as a whole at the end."""
+    async def _raw(self, line: Line, channel: Channel, dialogue: Dialogue | None = None) -> None:
+        """Listen, and say nothing but what `dialogue` answers. What came is recorded when there is a pause, and
+        looked at as a whole at the end."""
         whole = Capture(self._witness.pool, _RAW_KEPT, _RAW_ENDING)
         piece = Capture(self._witness.pool, RECORDED, 0)
         pieces, moment, idle = 0, self._witness.now(), 0.0
@@ -191,6 +204,10 @@ class Gateway:
                     moment = self._witness.now()
                 whole.add(data)
                 piece.add(data)
+                if dialogue is not None:
+                    await channel.write(dialogue.answer(data))
+                    if dialogue.starts_tls:
+                        break
         finally:
             if piece.size:
                 pieces += 1
@@ -198,6 +215,10 @@ class Gateway:
             if pieces > 1 or whole.size > RECORDED:
                 await self._witness.look_at_rest(line.peer, line.hosts, whole)
             whole.release()
+        if dialogue is not None and dialogue.starts_tls:
+            hello = await channel.read() or b""
+            channel.give_back(hello)
+            await self._tls(line, channel, hello)
 
     def _piece(self, line: Line, moment: Moment, piece: Capture) -> None:
         protocol = "tls" if line.secure else "tcp"
@@ -225,7 +246,7 @@ class Gateway:
                 self._witness.name(peer, answer)
                 return [answer.reply]
         host = self._names.name(peer.address)
-        self._meet(peer, host)
+        peer = self._met(peer, host)
         self._witness.data(peer, self._witness.now(), data, len(data), "udp")
         self._witness.look(peer, (host or peer.address,), "data", data)
         if peer.port == 123:
@@ -233,15 +254,17 @@ class Gateway:
             return [reply] if reply else []
         return []
 
-    def _meet(self, peer: Peer, host: str) -> None:
-        """The first datagram of a process to an address counts as a connection."""
-        key = (peer.address, peer.port, peer.process, peer.connection)
-        if key in self._datagrams:
-            return
-        if len(self._datagrams) >= _MOST_PEERS:
-            self._datagrams.clear()  # at worst something is said twice
-        self._datagrams[key] = 1
-        self._witness.add(
-            events.ConnectionOpened, peer, protocol="udp", address=peer.address, port=peer.port, host=host,
-            connection=peer.connection,
-        )  # fmt: skip
+    def _met(self, peer: Peer, host: str) -> Peer:
+        """The first datagram of a process to an address counts as a connection, with a number of its own."""
+        key = (peer.address, peer.port, peer.process)
+        number = self._datagrams.get(key)
+        if number is None:
+            if len(self._datagrams) >= _MOST_PEERS:
+                self._datagrams.clear()  # at worst something is said twice
+            number = self._datagrams[key] = self._next
+            self._next += 1
+            self._witness.add(
+                events.ConnectionOpened, peer, protocol="udp", address=peer.address, port=peer.port, host=host,
+                connection=number,
+            )  # fmt: skip
+        return msgspec.structs.replace(peer, connection=number)

@@ -15,7 +15,7 @@ from sandbox import events
 from sandbox.deviations import Judged, is_local, way_out
 from sandbox.events import Header
 from sandbox.facts import Deed, Facts
-from sandbox.lineage import Actor
+from sandbox.lineage import Actor, program_name
 from sandbox.plaintext import command, escape, home_relative, shorten
 from sandbox.profiles import Entry
 from sandbox.report import Confidence, Evidence, Finding, Severity
@@ -72,6 +72,20 @@ class Case:
         found = [deed for deed in self.of("request", "connect") if not _stays(deed)]
         found += [deed for deed in self.of("lookup") if "." in deed.subject]
         return sorted(found, key=lambda deed: deed.line)
+
+    @cached_property
+    def missing(self) -> list[Deed]:
+        """Programs that packages tried to run and that are not there: each once a process."""
+        ran = {(actor.process.serial, name) for _, _, actor in self.facts.programs if actor.program
+               for name in actor.program.names}  # fmt: skip
+        found: dict[tuple[int, str], Deed] = {}
+        for line, event, actor in self.facts.attempts:
+            key = (actor.process.serial, program_name(event.path))
+            if actor.role == "package" and key not in ran and key not in found:
+                arguments = " ".join(event.argv[1:8])
+                deed = self.deed("run", line, event, actor, subject=f"{key[1]} {arguments}".rstrip())
+                found[key] = msgspec.structs.replace(deed, arguments=arguments)
+        return list(found.values())
 
     def pathname(self, path: str) -> str:
         """A path as a person would write it, safe to print."""

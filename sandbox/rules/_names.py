@@ -15,6 +15,15 @@ _LONG_NAME = 60
 DOWNLOADERS = frozenset({"curl", "wget", "aria2c", "fetch", "nc", "ncat", "netcat", "socat", "telnet", "ftp", "tftp"})
 """Programs that carry bytes over the network for a script."""
 
+CARRIERS = DOWNLOADERS | {
+    "dig", "nslookup", "host", "drill", "ssh", "scp", "sftp", "rsync", "rclone", "lftp", "ping", "mail", "mailx",
+    "sendmail",
+}  # fmt: skip
+"""Programs whose arguments or input leave the machine."""
+
+PRIVILEGED = frozenset({"sudo", "su", "doas", "pkexec", "runuser"})
+"""Programs that run others with more rights."""
+
 
 def host_of(url: str) -> str:
     """The host and port of a URL as it stands there, without user or password."""

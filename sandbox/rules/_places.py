@@ -71,6 +71,7 @@ _SECRETS: dict[str, tuple[str, ...]] = {
     "chat and mail": (
         "~/.config/{discord,Slack,Signal}/**", "~/.local/share/TelegramDesktop/**", "~/.thunderbird/**",
     ),
+    "personal files": ("~/{Documents,Pictures,Desktop,Videos,Music}/**",),
     "system passwords": ("/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/sudoers.d/**"),
 }  # fmt: skip
 
@@ -111,6 +112,7 @@ _DEVELOPMENT_HOOKS: dict[str, tuple[str, ...]] = {
         "./.github/workflows/**", "./.github/*.js", "./.gitlab-ci.yml", "./.circleci/**", "./.travis.yml",
         "./Jenkinsfile", "./.drone.yml",
     ),
+    "scripts of the project": ("./package.json", "./Makefile", "./setup.py", "./pyproject.toml", "./tox.ini"),
     "program on the path": ("~/.local/bin/**", "~/bin/**", "/usr/local/bin/**", "/usr/bin/**", "/bin/**"),
 }  # fmt: skip
 

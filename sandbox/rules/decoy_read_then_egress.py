@@ -14,9 +14,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+import msgspec
+
 from sandbox.facts import Deed
+from sandbox.lineage import program_name
+from sandbox.paths import tidy
 from sandbox.report import Finding
-from sandbox.rules import Case, Rule, _names, listed, ways
+from sandbox.rules import Case, Rule, _names, decoy_unseen, listed, ways
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -28,7 +32,12 @@ def check(case: Case) -> Iterator[Finding]:
         expected_program = entry is not None and (deed.actor.role != "package" or entry.expectation.program)
         if deed.weight != "low" and not expected_program:
             readers[deed.actor.package].append(deed)
-    exits = [deed for deed in case.exits if _leaves(deed)]
+    if not case.facts.lost:
+        for deed in decoy_unseen.unseen(case):
+            file = case.facts.planted.get(tidy(deed.subject))
+            if deed.event.how == "opened" and file is not None and file.weight != "low":
+                readers[deed.actor.package].append(msgspec.structs.replace(deed, weight=file.weight))
+    exits = sorted([*filter(_leaves, case.exits), *filter(_carries, case.missing)], key=lambda deed: deed.line)
     for package, reads in readers.items():
         first = min(read.line for read in reads)
         stems: dict[int, int] = {}
@@ -55,13 +64,18 @@ def _finding(case: Case, reads: list[Deed], sent: list[Deed]) -> Finding:
         decoys=[read.decoy for read in before],
         ways_out=outs,
         confidence="high" if heavy and same else "medium",
-        package=before[0].actor.package,
+        package=(before[0] if before[0].actor.process.serial else sent[0]).actor.package,
         phase=sent[0].phase,
     )
 
 
 def _few(deeds: list[Deed]) -> list[Deed]:
     return list({deed.subject: deed for deed in reversed(deeds)}.values())[::-1][:4]
+
+
+def _carries(deed: Deed) -> bool:
+    """A program for the network that is not there: what it was to carry shows the intent."""
+    return program_name(deed.subject.partition(" ")[0]) in _names.CARRIERS and bool(deed.arguments.strip("-vVh "))
 
 
 def _leaves(deed: Deed) -> bool:
@@ -81,6 +95,8 @@ def _is_related(case: Case, package: str, stems: dict[int, int], sent: Deed, ins
         return True  # nobody saw who it was: it may have been the reader
     if actor.role == "installer" and not installer:
         return False
+    if 0 in stems and actor.role == "package":
+        return True  # nobody saw who had read: it may have been this one
     if stems.get(actor.stem, sent.line) < sent.line or actor.package == package:
         return True
     return sent.kind != "install" and actor.package == case.header.package

@@ -15,7 +15,8 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from sandbox.events import DecoyTouched
-from sandbox.facts import tidy
+from sandbox.facts import Deed
+from sandbox.paths import tidy
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, grouped, listed
 
@@ -26,14 +27,8 @@ _AFTER = 0.5
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each phase in which bait was used unseen."""
-    table = case.facts.table
-    unseen = [
-        case.deed("touch", line, event, table.unseen(event.process), subject=event.path, decoy=event.decoy)
-        for line, event in case.facts.touched
-        if not _explained(case, event)
-    ]
     lossy = bool(case.facts.lost)
-    for deeds in grouped(unseen):
+    for deeds in grouped(unseen(case)):
         names = listed(case.pathname(deed.subject) for deed in deeds)
         yield case.finding(
             deeds,
@@ -43,6 +38,16 @@ def check(case: Case) -> Iterator[Finding]:
             confidence="low" if lossy else "medium",
             package=deeds[0].actor.package or case.header.package,
         )
+
+
+def unseen(case: Case) -> list[Deed]:
+    """What the witness saw done to bait, and the sensor did not."""
+    table = case.facts.table
+    return [
+        case.deed("touch", line, event, table.unseen(event.process), subject=event.path, decoy=event.decoy)
+        for line, event in case.facts.touched
+        if not _explained(case, event)
+    ]
 
 
 def _explained(case: Case, event: DecoyTouched) -> bool:

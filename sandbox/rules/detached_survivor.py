@@ -17,6 +17,9 @@ from sandbox.lineage import program_name
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, by_package, listed
 
+_GRACE = 0.25
+"""Seconds in which a child may finish what it was doing when its phase ended."""
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase in which such a process was started."""
@@ -28,7 +31,7 @@ def check(case: Case) -> Iterator[Finding]:
         actor = process.actor
         if process.serial in known or actor.role != "package" or not process.programs or not process.phase:
             continue
-        outlived = process.last_phase != process.phase and process.last_at > ended.get(process.phase, 1e18)
+        outlived = process.last_phase != process.phase and process.last_at > ended.get(process.phase, 1e18) + _GRACE
         if outlived and _is_unexpected(case, process.serial):
             program = process.programs[-1]
             event = SurvivorFound(

@@ -59,6 +59,8 @@ def _findings(case: Case, deeds: list[Deed], title: str, verdict: str) -> Iterat
 def _is_others(case: Case, deed: Deed) -> bool:
     """Within an installed package that is not the doer's."""
     if case.header.ecosystem == "npm":
+        if "/node_modules/.bin/" in deed.subject:
+            return True  # what everybody's scripts find first; npm itself puts the links there
         owner = package_of(deed.subject)
         return owner is not None and owner != deed.actor.package and deed.kind == "install"
     site = _SITE.match(deed.subject)
@@ -72,20 +74,29 @@ def _own_traces(case: Case) -> list[Deed]:
     deeds = [
         deed_of(facts, "write", path, use.line, use.event, actor)
         for (path, access, actor, _), use in facts.opened.items()
-        if access != "read" and actor.role == "package" and _is_installed(path) and _OWN.fullmatch(_name(path))
+        if access != "read" and actor.role == "package" and _is_manifest(path)
     ]
     for line, event, actor, path, target in facts.changed:
         if actor.role != "package" or event.change not in ("removed", "renamed", "truncated"):
             continue
         for subject in (path, target):
             ran = subject == path and (subject in scripts or _name(subject) in scripts)
-            if _is_installed(subject) and (ran or _OWN.fullmatch(_name(subject))):
+            if (_is_installed(subject) and ran) or _is_manifest(subject):
                 deeds.append(deed_of(facts, "change", subject, line, event, actor, method=event.change))
     return [deed for deed in deeds if not case.judged.is_own_habit(deed)]
 
 
 def _is_installed(path: str) -> bool:
     return "/node_modules/" in path or "-packages/" in path
+
+
+def _is_manifest(path: str) -> bool:
+    """What says what an installed package is: at its top, where npm is concerned; a build may write others below."""
+    if not _OWN.fullmatch(_name(path)) or not _is_installed(path):
+        return False
+    folder = path.rpartition("/")[0]
+    owner = package_of(folder)
+    return (owner is None and "-packages/" in path) or (owner is not None and folder.endswith(f"/node_modules/{owner}"))
 
 
 def _name(path: str) -> str:

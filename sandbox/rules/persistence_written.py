@@ -10,11 +10,27 @@ What to do: reject the package; where it ran outside, remove what it wrote befor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sandbox.facts import Deed
+from sandbox.lineage import program_name
+from sandbox.plaintext import command
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, _places, grouped, listed
+
+# What makes something run later -> arguments with which it does, rather than tell what there is.
+_SCHEDULERS = {
+    "crontab": r"^(?!.*(^| )-l\b)",
+    "at": r"^(?!-[lV])",
+    "batch": r"",
+    "systemctl": r"\b(enable|link|edit|start|daemon-reload|set-environment)\b",
+    "systemd-run": r"",
+    "loginctl": r"enable-linger",
+    "launchctl": r"\b(load|bootstrap|submit|enable)\b",
+    "update-rc.d": r"",
+    "chkconfig": r"",
+}
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -32,15 +48,27 @@ def check(case: Case) -> Iterator[Finding]:
                 kinds[id(deed)] = kind
                 found.append(deed)
                 break
+    for deed in _scheduled(case):
+        kinds[id(deed)] = "program that runs others later"
+        certain.append(deed)
     for deeds in grouped(certain):
         yield _finding(case, deeds, kinds, True)
     for deeds in grouped(possible):
         yield _finding(case, deeds, kinds, False)
 
 
+def _scheduled(case: Case) -> Iterator[Deed]:
+    """Runs of what makes timed jobs and services, also where it is not installed."""
+    for deed in [*case.of("run"), *case.missing]:
+        words = deed.subject.split(" ")
+        name = program_name(words[0])
+        if name in _SCHEDULERS and re.search(_SCHEDULERS[name], deed.arguments):
+            yield deed
+
+
 def _finding(case: Case, deeds: list[Deed], kinds: dict[int, str], certain: bool) -> Finding:
     what = listed(kinds[id(deed)] for deed in deeds)
-    where = listed((case.pathname(deed.subject) for deed in deeds), 3)
+    where = listed((_spoken(case, deed) for deed in deeds), 3)
     return case.finding(
         deeds,
         title=f"left something that runs later ({what}): {where}",
@@ -49,6 +77,10 @@ def _finding(case: Case, deeds: list[Deed], kinds: dict[int, str], certain: bool
         confidence="high" if certain else "medium",
         decoys=[deed.decoy for deed in deeds],
     )
+
+
+def _spoken(case: Case, deed: Deed) -> str:
+    return f"`{command(deed.event.argv[:6], 80)}`" if deed.verb == "run" else case.pathname(deed.subject)
 
 
 RULE = Rule(

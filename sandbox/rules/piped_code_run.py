@@ -45,16 +45,23 @@ def check(case: Case) -> Iterator[Finding]:
     downloads = {
         actor.stem for _, _, actor in case.facts.programs if actor.program and actor.program.name in DOWNLOADERS
     }
+    reached: dict[int, int] = {}
+    for exit_ in case.exits:
+        reached.setdefault(exit_.actor.stem, exit_.line)
     for line, event, actor in case.facts.programs:
         program = actor.program
         if program is None or program.forked or actor.role != "package":
             continue
         planned = actor.process.root and len(actor.process.programs) == 1
-        if planned or not (_is_unfiled(program) or _is_told(program) or _reads_input(program)):
+        handed = _reads_input(program) or _is_interactive(program)
+        if planned or not (_is_unfiled(program) or _is_told(program) or handed):
             continue
-        deed = case.deed("run", line, event, actor, subject=program.command[:200])
+        deed = case.deed("run", line, event, actor, subject=program.exe)
+        if handed and case.judged.is_own_habit(deed):
+            continue  # a package whose purpose is to open a shell says so in its own profile
         deeds.append(deed)
-        if not _reads_input(program) or actor.stem in downloads:
+        # An interpreter for whoever is at the other end of a connection, or for what was downloaded.
+        if not handed or actor.stem in downloads or reached.get(actor.stem, line) < line:
             certain.add(id(deed))
     for group in by_package(deeds):
         yield _finding(case, group, any(id(deed) in certain for deed in group))
@@ -97,6 +104,12 @@ def _reads_input(program: Program) -> bool:
     if program.name in ("python", "perl", "ruby", "php", "node", "nodejs", "bun"):
         return words[:1] in ([], ["-"], ["/dev/stdin"]) or words[-1:] in (["-"], ["/dev/stdin"])
     return False
+
+
+def _is_interactive(program: Program) -> bool:
+    """A shell for somebody to type into, where nobody sits."""
+    flags = [word for word in program.argv[1:] if word.startswith("-") and not word.startswith("--")]
+    return program.name in SHELLS and any("i" in flag for flag in flags) and not any("c" in flag for flag in flags)
 
 
 RULE = Rule(

@@ -15,11 +15,18 @@ from collections.abc import Iterator
 from sandbox.lineage import program_name
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, grouped, listed
-from sandbox.rules._names import DOWNLOADERS
+from sandbox.rules._names import CARRIERS, DOWNLOADERS, PRIVILEGED
 
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase, naming the programs."""
+    absent = [
+        deed for deed in case.missing if program_name(deed.subject.partition(" ")[0]) in CARRIERS | PRIVILEGED
+    ]
+    for deeds in grouped(absent):
+        yield case.finding(
+            deeds, title=f"tried to run programs that are not there: {listed(deed.subject for deed in deeds)}"
+        )
     for deeds in grouped(case.of("run")):
         names = [program_name(deed.subject) for deed in deeds]
         carries = any(name in DOWNLOADERS for name in names)

@@ -41,8 +41,12 @@ def _is_outside(case: Case, deed: Deed) -> bool:
     path = deed.subject
     if deed.verb == "change" and deed.method not in _MADE:
         return False
+    if path == case.header.project:
+        return False  # `mkdir -p`
     if path.startswith(case.header.project + "/"):
-        return False
+        # A command that the user runs may work on the project; what is installed or imported has no business there.
+        inside = path.removeprefix(case.header.project + "/").partition("/")[0]
+        return deed.actor.role == "package" and deed.kind != "run" and inside not in ("node_modules", ".venv")
     return path.startswith((case.header.home + "/", *_OUTSIDE))
 
 

@@ -7,6 +7,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
 #include <stddef.h>
@@ -20,6 +21,9 @@
 #define NATIVE_ARCH AUDIT_ARCH_AARCH64
 #else
 #error "the warden knows x86-64 and arm64"
+#endif
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
 #endif
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
@@ -143,7 +147,13 @@ static void by_argument(void) {
     EMIT(LOW(1));
     EMIT(BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf));
     EMIT(JEQ(SOCK_STREAM, 1, 0));
-    EMIT(JEQ(SOCK_DGRAM, 0, 1));
+    EMIT(JEQ(SOCK_DGRAM, 0, 5));
+    EMIT(LOW(2));
+    EMIT(JEQ(0, 2, 0));
+    EMIT(JEQ(IPPROTO_TCP, 1, 0));
+    EMIT(JEQ(IPPROTO_UDP, 0, 1));
+    EMIT(RET(allow));
+    EMIT(JEQ(IPPROTO_MPTCP, 0, 1)); /* Go asks for it; it is accepted as TCP */
     EMIT(RET(allow));
     EMIT(RET(show));
     otherwise();

@@ -1,12 +1,10 @@
 /* The network sensor: the guest has only a loopback on which every address is local. Whatever the package connects
  * to, the warden accepts, and carries the bytes over the stream to the host. Nothing leaves the machine. */
-#include "warden.h"
+#include "net.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -25,11 +23,7 @@
 #endif
 #define OWN_PORTS 1024 /* below, an unprivileged bind fails */
 
-static struct listener {
-    int fd;
-    uint16_t family, port;
-    bool datagram;
-} listeners[MAX_LISTENERS];
+struct listener listeners[MAX_LISTENERS];
 static unsigned listener_count;
 
 static struct connection {
@@ -43,43 +37,11 @@ static unsigned connection_count, connection_limit = MAX_CONNECTIONS;
 static uint32_t generation;
 static unsigned connection_hint;
 
-/* Whose port is it: by local port of the guest's socket, TCP and UDP. */
-static pid_t owners[2][65536];
+pid_t owners[2][65536];
 static uint8_t taken[65536 / 8]; /* ports on which the package listens itself */
 static uint8_t planned[65536 / 8]; /* loopback ports that decoys answer on */
 
 static bool bit(const uint8_t *set, uint16_t n) { return set[n / 8] >> (n % 8) & 1; }
-
-static void route_all(int family) {
-    struct {
-        struct nlmsghdr n;
-        struct rtmsg r;
-        char room[64];
-    } q = {.n = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
-                 .nlmsg_type = RTM_NEWROUTE,
-                 .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK},
-           .r = {.rtm_family = (unsigned char)family, .rtm_table = RT_TABLE_LOCAL, .rtm_protocol = RTPROT_BOOT,
-                 .rtm_scope = RT_SCOPE_HOST, .rtm_type = RTN_LOCAL}};
-    struct rtattr *a = (struct rtattr *)((char *)&q + NLMSG_ALIGN(q.n.nlmsg_len));
-    a->rta_type = RTA_OIF;
-    a->rta_len = RTA_LENGTH(sizeof(int));
-    int lo = (int)if_nametoindex("lo");
-    memcpy(RTA_DATA(a), &lo, sizeof lo);
-    q.n.nlmsg_len = NLMSG_ALIGN(q.n.nlmsg_len) + a->rta_len;
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    struct {
-        struct nlmsghdr n;
-        struct nlmsgerr e;
-        char room[256];
-    } reply;
-    if (fd < 0 || send(fd, &q, q.n.nlmsg_len, 0) < 0 || recv(fd, &reply, sizeof reply, 0) < 0) die("routes");
-    if (reply.n.nlmsg_type == NLMSG_ERROR && reply.e.error) {
-        errno = -reply.e.error;
-        if (family == AF_INET) die("the route that makes every address local");
-        lost("network", "no IPv6 in this guest", 0);
-    }
-    close(fd);
-}
 
 void net_up(void) {
     struct ifreq r = {.ifr_name = "lo"};
@@ -98,13 +60,13 @@ void net_up(void) {
 
 void net_plan_loopback(uint16_t port) { planned[port / 8] |= (uint8_t)(1 << (port % 8)); }
 
-static uint16_t port_of(const struct sockaddr_storage *a) {
+uint16_t port_of(const struct sockaddr_storage *a) {
     return ntohs(a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_port
                                          : ((const struct sockaddr_in6 *)a)->sin6_port);
 }
 
 /* An address as 16 bytes, IPv4 mapped. */
-static void raw_address(const struct sockaddr_storage *a, uint8_t bytes[16]) {
+void raw_address(const struct sockaddr_storage *a, uint8_t bytes[16]) {
     memset(bytes, 0, 16);
     if (a->ss_family == AF_INET) {
         bytes[10] = bytes[11] = 0xff;
@@ -130,7 +92,7 @@ static bool is_v4(const struct sockaddr_storage *a) {
     return !memcmp(b, mapped, 12);
 }
 
-static struct listener *listener_on(int family, uint16_t port, bool datagram) {
+struct listener *listener_on(int family, uint16_t port, bool datagram) {
     for (unsigned i = 0; i < MAX_LISTENERS; i++)
         if (listeners[i].fd && listeners[i].port == port && listeners[i].family == family &&
             listeners[i].datagram == datagram)
@@ -457,80 +419,4 @@ void connection_reset(uint32_t id) {
     struct linger now = {.l_onoff = 1};
     setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     drop(c, true);
-}
-
-static void asked_address(struct msghdr *m, struct sockaddr_storage *to) {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-            to->ss_family = AF_INET;
-            ((struct sockaddr_in *)to)->sin_addr = ((struct in_pktinfo *)CMSG_DATA(c))->ipi_addr;
-        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-            to->ss_family = AF_INET6;
-            ((struct sockaddr_in6 *)to)->sin6_addr = ((struct in6_pktinfo *)CMSG_DATA(c))->ipi6_addr;
-        }
-    }
-}
-
-void udp_ready(unsigned index) {
-    static uint8_t bytes[64 << 10];
-    for (int i = 0; i < 64; i++) {
-        struct sockaddr_storage from = {0}, to = {0};
-        char control[128] __attribute__((aligned(8)));
-        struct iovec iov = {bytes, sizeof bytes};
-        struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov, .msg_iovlen = 1,
-                           .msg_control = control, .msg_controllen = sizeof control};
-        ssize_t n = recvmsg(listeners[index].fd, &m, MSG_DONTWAIT);
-        if (n < 0) return;
-        asked_address(&m, &to);
-        uint8_t address[16];
-        frame_begin(W_DATAGRAM, (uint32_t)owners[1][port_of(&from)]);
-        frame_u64(now_ns());
-        raw_address(&to, address);
-        frame_bytes(address, 16);
-        frame_u32(listeners[index].port);
-        raw_address(&from, address);
-        frame_bytes(address, 16);
-        frame_u32(port_of(&from));
-        frame_bytes(bytes, (size_t)n);
-        frame_end();
-    }
-}
-
-struct reply {
-    uint8_t from[16];
-    uint32_t from_port;
-    uint8_t to[16];
-    uint32_t to_port;
-} __attribute__((packed));
-
-void datagram_reply(const uint8_t *data, uint32_t size) {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    struct reply r;
-    if (size < sizeof r) return;
-    memcpy(&r, data, sizeof r);
-    bool v4 = !memcmp(r.to, mapped, 12);
-    struct listener *l = listener_on(v4 ? AF_INET : AF_INET6, (uint16_t)r.from_port, true);
-    if (!l) return;
-    struct sockaddr_in to4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)r.to_port)};
-    struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)r.to_port)};
-    memcpy(&to4.sin_addr, r.to + 12, 4);
-    memcpy(&to6.sin6_addr, r.to, 16);
-    char control[CMSG_SPACE(sizeof(struct in6_pktinfo))] __attribute__((aligned(8))) = {0};
-    struct iovec iov = {(void *)(uintptr_t)(data + sizeof r), size - sizeof r};
-    struct msghdr m = {.msg_name = v4 ? (void *)&to4 : (void *)&to6, .msg_namelen = v4 ? sizeof to4 : sizeof to6,
-                       .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-                       .msg_controllen = v4 ? CMSG_SPACE(sizeof(struct in_pktinfo)) : sizeof control};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    if (v4) {
-        struct in_pktinfo info = {0};
-        memcpy(&info.ipi_spec_dst, r.from + 12, 4);
-        c->cmsg_level = IPPROTO_IP, c->cmsg_type = IP_PKTINFO, c->cmsg_len = CMSG_LEN(sizeof info);
-        memcpy(CMSG_DATA(c), &info, sizeof info);
-    } else {
-        struct in6_pktinfo info = {0};
-        memcpy(&info.ipi6_addr, r.from, 16);
-        c->cmsg_level = IPPROTO_IPV6, c->cmsg_type = IPV6_PKTINFO, c->cmsg_len = CMSG_LEN(sizeof info);
-        memcpy(CMSG_DATA(c), &info, sizeof info);
-    }
-    sendmsg(l->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

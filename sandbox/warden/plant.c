@@ -14,7 +14,7 @@
 
 #define MAX_WATCHES 2048
 #define READ_LIMIT (256u << 10)
-#define MAX_NAMES 2000
+#define MAX_NAMES 40000
 
 struct put {
     uint32_t kind, mode; /* kind: 0 file, 1 more of the file before, 2 directory, 3 symbolic link */

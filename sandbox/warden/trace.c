@@ -238,10 +238,14 @@ static bool refused(const struct seccomp_notif *n, int *error) {
     case __NR_unshare: case __NR_clone:
         *error = EPERM;
         return (n->data.args[0] & CLONE_NEWUSER) != 0;
-    case __NR_socket:
-        *error = EAFNOSUPPORT;
-        return n->data.args[0] != AF_UNIX && n->data.args[0] != AF_INET && n->data.args[0] != AF_INET6 &&
-               n->data.args[0] != AF_NETLINK;
+    case __NR_socket: {
+        uint32_t family = (uint32_t)n->data.args[0], protocol = (uint32_t)n->data.args[2];
+        if (family == AF_UNIX || family == AF_NETLINK) return false;
+        bool inet = family == AF_INET || family == AF_INET6;
+        if (inet && (n->data.args[1] & 0xf) == SOCK_RAW) return false; /* refused by the kernel itself */
+        *error = inet ? EPROTONOSUPPORT : EAFNOSUPPORT;
+        return !inet || (protocol != 0 && protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != 262);
+    }
     default:
         return false;
     }

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,15 +20,17 @@ SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2)."""
 KEPT = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PROGRESS = re.compile(r"(?:baitbox|note): ")
+SECRET = "nUk3-xEqv9"
+"""A password that stands in registry settings, and nowhere else."""
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """How the command ended. `talk` is stderr without its progress lines."""
+    """How the command ended."""
 
     code: int
     stdout: str
     stderr: str
-    seconds: float
+    seconds: float = 0.0
 
     @property
     def talk(self) -> list[str]:
@@ -37,18 +39,19 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
     def failed(self, code: int, *words: str) -> None:
         """Assert that it ended with `code`, one error line that has all `words`, perhaps a hint, and no data."""
-        assert (self.code, "Traceback" in self.stderr) == (code, False), (self.code, self.stderr, self.stdout)
-        kinds = [line.partition(":")[0] for line in self.talk]
+        assert self.code == code, (self.code, self.stderr, self.stdout)
+        kinds = [line.partition(": ")[0] for line in self.talk]
         assert kinds in (["error"], ["error", "hint"]), self.stderr
-        assert all(word in self.stderr for word in words), self.stderr
+        assert all(word in "\n".join(self.talk) for word in words), self.stderr
         assert self.stdout == ""
-        assert self.stderr.isprintable() or "\x1b" not in self.stderr
+        assert SECRET not in self.stderr
+        assert "\x1b" not in self.stderr
 
 
 class Machine:
     """A user's machine as the command sees it: everything that a run could leave behind is below `root`."""
 
-    def __init__(self, root: Path, **environment: str) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         self.home, self.cache, self.scratch = root / "home", root / "cache", root / "scratch"
         for folder in (self.home, self.cache, self.scratch):
@@ -58,15 +61,15 @@ class Machine:
             "XDG_CACHE_HOME": str(self.cache),
             "TMPDIR": str(self.scratch),
             "PYTHONPATH": str(ROOT),
-            **environment,
         }
 
     def use(self, npm: str, pypi: str, proxy: str = "") -> None:
-        """Set the registries, as a user does."""
+        """Set the registries, as a user does, with a password of the user's."""
+        npm, pypi = (url.replace("://", f"://dev:{SECRET}@", 1) for url in (npm, pypi))
         self.environment |= {"npm_config_registry": npm, "PIP_INDEX_URL": pypi, "http_proxy": proxy}
 
     def run(self, *arguments: str, timeout: float = 60, wrapped: tuple[str, ...] = (), **more: str) -> Ended:
-        """Run the command to its end."""
+        """Run the command to its end; `wrapped` is a program that starts it, `more` its further environment."""
         return self.wait(self.start(*arguments, wrapped=wrapped, **more), timeout)
 
     def start(self, *arguments: str, wrapped: tuple[str, ...] = (), **more: str) -> subprocess.Popen[str]:
@@ -83,16 +86,15 @@ class Machine:
         )
 
     def wait(self, command: subprocess.Popen[str], timeout: float = 60) -> Ended:
-        """Wait for its end, and no longer."""
+        """Wait for its end, and no longer than `timeout`."""
         began = time.monotonic()
         try:
             stdout, stderr = command.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             command.kill()
             raise AssertionError(f"it hangs: {command.communicate()}") from None
-        return Ended(
-            code=command.returncode, stdout=stdout, stderr=stderr, seconds=time.monotonic() - began
-        )
+        seconds = time.monotonic() - began
+        return Ended(code=command.returncode, stdout=stdout, stderr=stderr, seconds=seconds)
 
     def left_behind(self) -> list[str]:
         """Temporary files, half-written downloads."""
@@ -112,20 +114,32 @@ def orphans_come_here() -> Iterator[None]:
         prctl(SUBREAPER, 0, 0, 0, 0)
 
 
-def still_running(within: float = 1.0, known: Mapping[int, object] = {}) -> list[str]:
-    """The processes below this one that are alive after `within` seconds, by name; the dead are buried."""
-    until = time.monotonic() + within
-    while True:
-        alive = []
-        for child in psutil.Process().children(recursive=True):
-            try:
-                if child.status() == psutil.STATUS_ZOMBIE:
-                    if child.ppid() == os.getpid() and child.pid not in known:
-                        os.waitpid(child.pid, os.WNOHANG)
-                else:
-                    alive.append(f"{child.pid} {' '.join(child.cmdline())[:100]}")
-            except (psutil.NoSuchProcess, ChildProcessError):
-                continue
-        if not alive or time.monotonic() > until:
-            return alive
+def below(process: psutil.Process) -> list[list[str]]:
+    """The command lines of everything that a process started and that is alive."""
+    found = []
+    for child in process.children(recursive=True):
+        try:
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child.cmdline())
+            elif child.ppid() == os.getpid():
+                os.waitpid(child.pid, os.WNOHANG)
+        except (psutil.NoSuchProcess, ChildProcessError):
+            continue
+    return found
+
+
+def still_running(seconds: float = 1.0) -> list[list[str]]:
+    """What is alive below this process after at most `seconds`."""
+    until = time.monotonic() + seconds
+    while (alive := below(psutil.Process())) and time.monotonic() < until:
         time.sleep(0.02)
+    return alive
+
+
+def await_moment(here: Callable[[], object], command: subprocess.Popen[str], seconds: float = 20) -> None:
+    """Wait until `here()`, which must come before the command's end."""
+    until = time.monotonic() + seconds
+    while not here():
+        assert command.poll() is None, command.communicate()
+        assert time.monotonic() < until, "that moment does not come"
+        time.sleep(0.005)
