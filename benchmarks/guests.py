@@ -20,7 +20,6 @@ from sandbox.registries import registry_settings
 from sandbox.settings import Settings
 
 
-
 class Prepared(msgspec.Struct, frozen=True):
     """A guest that is up, the experiment that it belongs to, and where it is recorded."""
 

@@ -78,11 +78,15 @@ class Writer:
         # A weak digest can be checked, but a file is never known by it.
         self._strong = self._hash if algorithm in STRONG else hashlib.sha512()
         self._path = cache.root / "partial" / os.urandom(12).hex()
-        with cache.writing():
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._file = -1
 
     def __enter__(self) -> Writer:
         return self
+
+    def _open(self) -> None:
+        """Only inside the `with` block: an interrupt just before it would leave the file there."""
+        if self._file < 0:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def write(self, data: bytes) -> None:
         """Append. Raises BackendError where the disk is full."""
@@ -92,6 +96,7 @@ class Writer:
         self.size += len(data)
         view = memoryview(data)
         with self._cache.writing():
+            self._open()
             while view:
                 view = view[os.write(self._file, view) :]
 
@@ -104,6 +109,7 @@ class Writer:
         name = "sha512" if self._algorithm not in STRONG else self._algorithm
         digest = f"{name}:{self._strong.hexdigest()}"
         with self._cache.writing():
+            self._open()
             os.utime(self._file, ns=(time.time_ns(), self.size * _SECOND))
             os.close(self._file)
             self._file = -1
@@ -196,8 +202,11 @@ class Cache:
         self._prepare()
         partial = self.root / "partial" / os.urandom(12).hex()
         with self.writing():
-            partial.write_bytes(msgspec.json.encode(answer))
-            self.place(partial, self._answer_path(answer.key))
+            try:
+                partial.write_bytes(msgspec.json.encode(answer))
+                self.place(partial, self._answer_path(answer.key))
+            finally:
+                partial.unlink(missing_ok=True)
 
     def prune(self, *, now: float | None = None) -> int:
         """Remove what crashed runs left and, over the limit, the least recently used blobs; returns the bytes

@@ -17,7 +17,8 @@ from sandbox import process
 from sandbox.errors import BackendError, RegistryError
 
 KERNEL_NEEDED = (5, 9)
-BUBBLEWRAP_NEEDED = (0, 4)
+BUBBLEWRAP_NEEDED = (0, 7)
+"""The first that can bound the size of a tmpfs."""
 SPACE_WANTED = 2 * 1024**3
 
 ASKED_FOR = {"npm": "left-pad", "pypi": "six/"}
@@ -124,7 +125,10 @@ def bubblewrap() -> Check:
     """The bwrap program."""
     said = _version_of("bwrap")
     ok = _numbers(said) >= BUBBLEWRAP_NEEDED
-    return Check(name="bubblewrap", ok=ok, detail=said or "not found", hint="apt-get install bubblewrap", needed=True)
+    hint = "apt-get install bubblewrap"
+    if said:
+        hint = "bubblewrap 0.7 or later is needed, as in Debian 12 or Ubuntu 24.04"
+    return Check(name="bubblewrap", ok=ok, detail=said or "not found", hint=hint, needed=True)
 
 
 def trial() -> Check:

@@ -293,7 +293,8 @@ class GuestEnded(Event, frozen=True, kw_only=True, tag="guest.ended"):
 
 AnyEvent = (
     PhasesPlanned | PhaseStarted | PhaseEnded | ProcessStarted | ProgramRequested | ProgramStarted
-    | ProcessExited | FileOpened | FileProbed | FileChanged | SocketCreated | PortBound | ConnectionOpened | ConnectionClosed | NameLookedUp
+    | ProcessExited | FileOpened | FileProbed | FileChanged | SocketCreated | PortBound | ConnectionOpened
+    | ConnectionClosed | NameLookedUp
     | TlsEnded | RequestSent | DataSent | ArtifactServed | DecoyTouched | DecoySent | EndpointAsked
     | SyscallCalled | SleepSkipped | OutputWritten | SurvivorFound | SensorStarted | SensorLost | GuestEnded
 )  # fmt: skip

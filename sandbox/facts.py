@@ -53,7 +53,7 @@ class Connection:
     """One connection, and all that passed on it."""
 
     __slots__ = (
-        "actor", "closed", "data", "event", "line", "number", "phase", "received", "requests", "sent",
+        "actor", "closed", "data", "ended", "event", "line", "number", "phase", "received", "requests", "sent",
         "sent_decoys", "tls",
     )  # fmt: skip
 
@@ -66,6 +66,7 @@ class Connection:
         self.actor = actor
         self.phase = phase
         self.closed = False
+        self.ended = 0
         self.sent = 0
         self.received = 0
         self.requests: list[tuple[int, events.RequestSent]] = []
@@ -79,6 +80,12 @@ class Connection:
         if self.event is not None and self.event.host:
             return self.event.host.lower().rstrip(".")
         return next((ended.host.lower() for _, ended in self.tls if ended.host), "")
+
+    @property
+    def last_line(self) -> int:
+        """Until where bytes may have left on it, as far as the recording tells."""
+        lines = [self.line, *(line for line, _ in self.data), *(line for line, _ in self.requests)]
+        return max(lines) if self.data or self.requests else self.ended or self.line
 
     @property
     def place(self) -> str:
@@ -325,9 +332,10 @@ class _Reader:
                 self.facts.by_number[number] = known
         return known
 
-    def closed(self, _line: int, event: events.ConnectionClosed) -> None:
+    def closed(self, line: int, event: events.ConnectionClosed) -> None:
         connection = self.on(event)
         connection.closed = True
+        connection.ended = line
         connection.sent += event.sent
         connection.received += event.received
 

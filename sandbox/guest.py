@@ -241,7 +241,7 @@ class Guest:
         return not self._link.gone
 
     def listing(self, path: str) -> tuple[tuple[str, bool], ...]:
-        """A directory of the guest as (name, is a directory), empty where there is none. At most about 10,000: more is a
+        """A directory of the guest as (name, is a directory), empty where there is none. About 10,000 fit; more is a
         loss, since what is not read is not run."""
         raw = self._ask(Host.LIST, Warden.LISTING, path.encode(), "be read")
         found = frames.strings(raw, 0)

@@ -367,4 +367,10 @@ def _problem(entry: Expectation) -> str:
                 alternatives(glob)
             except ValueError as error:
                 return f"{where}{error}"
+    for field, globs in (("program", entry.program), ("args", entry.args)):
+        for number, glob in enumerate(globs):
+            try:
+                alternatives(glob)
+            except ValueError as error:
+                return f".{field}[{number}]: {error}"
     return ""

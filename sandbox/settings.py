@@ -222,7 +222,10 @@ def _convert(option: Option, value: Any, where: str) -> Any:
 
 def _to_path(kind: type[Any], value: Any) -> Any:
     if kind is Path and isinstance(value, str) and value and "\0" not in value:
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:  # ~NAME, of a user that there is not
+            raise ValueError(f"{value!r}: {error}") from None
     if kind is Path and isinstance(value, Path):
         return value
     raise ValueError("not a path")

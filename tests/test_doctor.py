@@ -105,8 +105,9 @@ def test_arm_is_said_to_be_untested(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bubblewrap_is_missing_old_or_fine(path: Path) -> None:
     assert doctor.bubblewrap().detail == "not found"
     assert doctor.trial().detail == "not tried: no bwrap"
-    program(path, "bwrap", "echo bubblewrap 0.3.1")
+    program(path, "bwrap", "echo bubblewrap 0.6.1")
     assert not doctor.bubblewrap().ok
+    assert "0.7" in doctor.bubblewrap().hint
     program(path, "bwrap", "echo bubblewrap 0.8.0")
     assert doctor.bubblewrap().ok
     assert doctor.trial().ok

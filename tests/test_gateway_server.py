@@ -303,6 +303,32 @@ def test_raw_streams(world: World) -> None:
     assert len(world.seen(events.ConnectionClosed)) == 1
 
 
+def test_a_letter_is_taken_from_who_waits_to_be_greeted(world: World) -> None:
+    async def run() -> bytes:
+        async with world.connect("mx.test", 25) as stream:
+            heard = await stream.until(b"220 ")
+            stream.say(b"EHLO x\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n")
+            heard += await stream.until(b"354 ")
+            stream.say(f"Subject: a\r\n\r\n{SECRET}\r\n.\r\nQUIT\r\n".encode())
+            return heard + await stream.until(b"221 ")
+
+    assert b"250 " in asyncio.run(run())
+    (found,) = world.seen(events.DecoySent)
+    assert (found.host, found.where) == ("mx.test", "data")
+
+
+def test_mail_after_tls_was_asked_for(world: World) -> None:
+    async def run() -> None:
+        async with world.connect("mx.test", 587) as stream:
+            stream.say(b"EHLO x\r\nSTARTTLS\r\n")
+            await stream.until(b"go ahead")
+            stream.say(b"\x16\x03\x01\x00\x05", bytes(5), SECRET.encode())
+
+    asyncio.run(run())
+    assert len(world.seen(events.DecoySent)) == 1  # it was no TLS after all
+    assert world.seen(events.SensorLost) == []
+
+
 def test_raw_streams_are_recorded_at_a_pause(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_PAUSE", 0.05)
 
@@ -394,6 +420,8 @@ def test_datagrams(world: World) -> None:
     (opened,) = world.seen(events.ConnectionOpened)
     assert (opened.protocol, opened.address, opened.port) == ("udp", "203.0.113.5", 9999)
     assert [event.protocol for event in world.seen(events.DataSent)] == ["udp", "udp"]
+    numbers = {event.connection for kind in (events.DataSent, events.DecoySent) for event in world.seen(kind)}
+    assert numbers == {opened.connection}  # so that what was sent is known to have gone there
     assert len(world.seen(events.DecoySent)) == 1
 
 

@@ -29,6 +29,8 @@ def who(story: Story, serial: int) -> tuple[str, str]:
         ("/usr/bin/python3.11", "python"),
         ("/usr/bin/node", "node"),
         ("nodejs-22", "nodejs"),
+        ("/usr/bin/base64", "base64"),
+        ("perl5.36.0", "perl"),
         ("-bash", "bash"),
         ("/tmp/x (deleted)", "x"),
         ("/usr/bin/g++", "g++"),

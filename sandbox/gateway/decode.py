@@ -7,7 +7,9 @@ sends is innocent.
 
 from __future__ import annotations
 
+import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -85,6 +87,7 @@ def layers(part: Part, runs: list[bytes], allowance: Allowance) -> Iterator[Laye
     if legible:
         yield from _spaced_hex(data)
         yield from _numbers(data)
+        yield from _base85(data)
     for name, plain in compressed(data, [span for span in part.spans if not _is_all_text(data, span)], allowance):
         yield Layer(name, Part(plain, ((0, len(plain)),)))
 
@@ -305,3 +308,29 @@ def _base32(joined: bytes) -> Iterator[Layer]:
     for shift in range(8):
         data = int(letters[shift:] + b"0" * shift, 32).to_bytes(len(letters) * 5 // 8, "big")
         yield Layer("base32", Part(data, likely if shift == 0 else ()))
+
+
+_PYTHON85 = _DIGITS + _LOWER.upper() + _LOWER + b"!#$%&()*+-;<=>?@^_`{|}~"
+_ADOBE85 = bytes(range(33, 118)) + b"z"
+_MANY85 = 25
+_ALPHABETS85 = tuple(
+    (_classes(alphabet, b"u"), re.compile(b"[" + re.escape(alphabet) + b"]{%d,}" % _MANY85), undo)
+    for alphabet, undo in ((_PYTHON85, base64.b85decode), (_ADOBE85, base64.a85decode))
+)
+
+
+def _base85(data: bytes) -> Iterator[Layer]:
+    """Both alphabets; only stretches with signs that base64 has not, from each of the five places to begin at."""
+    if len(data) > _SMALL:
+        return
+    for classes, pattern, undo in _ALPHABETS85:
+        if b"u" * _MANY85 not in data.translate(classes, b"\r\n"):
+            continue
+        runs = [run for run in pattern.findall(data.translate(None, b"\r\n")) if run.translate(None, _WORD + b"=")]
+        for shift in range(5):
+            pieces = []
+            for run in runs[:_MOST_STARTS]:
+                with contextlib.suppress(ValueError):  # a group above 2**32: it does not begin here
+                    pieces.append(undo(run[shift:]))
+            if pieces:
+                yield Layer("base85", _joined(pieces))

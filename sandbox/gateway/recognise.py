@@ -15,11 +15,15 @@ import msgspec
 from sandbox.bait import Token
 from sandbox.gateway import assemble, decode
 from sandbox.gateway.inflate import SHORTEST, Allowance
+from sandbox.gateway.masked import ROT13, Masks
 
 _MOST_NODES = 600
 _DEEPEST = 8
 _SHALLOW = 3
 """How deep the last pieces of something split are looked at each time; all pieces together are looked at in full."""
+
+_MOST_MASKED = 8
+"""How many layers of one message are looked at for masks, which is dear."""
 
 _TELLING = 32
 _PER_BYTE = 24
@@ -76,6 +80,7 @@ class Recogniser:
         ]
         self._probes = [probe for probe in probes if decode.long_runs(probe[0])]
         self._unusual = [probe for probe in probes if not decode.long_runs(probe[0])]
+        self._masks = Masks([(needle.index, needle.core) for needle in self._needles])
         self._assembler = assemble.Assembler()
         self._reported: OrderedDict[tuple[Hashable, str, int, tuple[str, ...]], None] = OrderedDict()
         self._flows: OrderedDict[object, Hashable] = OrderedDict()
@@ -101,8 +106,12 @@ class Recogniser:
         seen: set[bytes] = set()
         seen_runs: set[bytes] = set()
         queue = deque([_Node(decode.whole(data), ())])
+        masked = _MOST_MASKED
         while queue:
             node = queue.popleft()
+            if masked and len(node.encodings) <= 1 and node.reversible:
+                masked -= 1
+                self._search_masked(node, hits)
             for child in self._visit(node, hits, seen_runs, allowance, deepest):
                 data_below = child.part.data
                 if len(data_below) < SHORTEST or data_below in seen:
@@ -229,6 +238,18 @@ class Recogniser:
         if node.reversible and decode.may_be_backwards(node.part, new):
             children.append(_Node(decode.backwards(node.part), (*encodings, "reversed"), known, reversible=False))
         return children
+
+    def _search_masked(self, node: _Node, hits: dict[tuple[int, tuple[str, ...]], None]) -> None:
+        """Tokens under a mask that a thief made up; under one byte only where everything is legible."""
+        data = node.part.data
+        legible = decode.is_text(data)
+        found = self._masks.search(data, 1) if legible else self._masks.search(data)
+        turned = data.translate(ROT13) if legible else b""
+        for index, _ in self._search(turned, decode.long_runs(turned)):
+            found.setdefault(index, ("rot13",))
+        for index, encodings in found.items():
+            if index not in node.known:
+                hits[index, (*node.encodings, *encodings)] = None
 
     def _search(self, data: bytes, runs: list[bytes]) -> list[tuple[int, bool]]:
         """Tokens that stand in `data` from left to right (False) or from right to left (True)."""

@@ -130,7 +130,8 @@ class Mirror:
             return _plain(404, "Not Found")
         except (BaitboxError, ValueError, OSError) as error:
             _note(self.problems, str(error))
-            return _plain(502, "Bad Gateway")
+            # Not a 5xx, which npm and pip ask for again for a minute and more: we have done that.
+            return _plain(403, "Forbidden")
 
     async def _read(self, host: str, target: str, headers: Headers) -> RegistryAnswer | None:
         whole = unquote(target, errors="backslashreplace")

@@ -216,9 +216,7 @@ class Gateway:
                 await self._witness.look_at_rest(line.peer, line.hosts, whole)
             whole.release()
         if dialogue is not None and dialogue.starts_tls:
-            hello = await channel.read() or b""
-            channel.give_back(hello)
-            await self._tls(line, channel, hello)
+            await self._converse(msgspec.structs.replace(line, depth=line.depth + 1), channel)
 
     def _piece(self, line: Line, moment: Moment, piece: Capture) -> None:
         protocol = "tls" if line.secure else "tcp"

@@ -15,7 +15,7 @@ from sandbox import events
 from sandbox.deviations import Judged, is_local, way_out
 from sandbox.events import Header
 from sandbox.facts import Deed, Facts
-from sandbox.lineage import Actor, program_name
+from sandbox.lineage import SHELLS, Actor, program_name
 from sandbox.plaintext import command, escape, home_relative, shorten
 from sandbox.profiles import Entry
 from sandbox.report import Confidence, Evidence, Finding, Severity
@@ -85,6 +85,20 @@ class Case:
                 arguments = " ".join(event.argv[1:8])
                 deed = self.deed("run", line, event, actor, subject=f"{key[1]} {arguments}".rstrip())
                 found[key] = msgspec.structs.replace(deed, arguments=arguments)
+        return list(found.values())
+
+    @cached_property
+    def sought(self) -> list[Deed]:
+        """Programs that packages' shells looked for and nobody ever ran: what a shell cannot find it does not run."""
+        ran = {name for _, _, actor in self.facts.programs if actor.program for name in actor.program.names}
+        found: dict[tuple[int, str], Deed] = {}
+        for (path, actor, _), (line, event) in self.facts.probed.items():
+            folder, _, name = path.rpartition("/")
+            if actor.role != "package" or not folder.endswith(("/bin", "/sbin")) or name in ran:
+                continue
+            if actor.program is not None and actor.program.name in SHELLS:
+                deed = self.deed("run", line, event, actor, subject=f"{name} (not there)")
+                found.setdefault((actor.process.serial, name), deed)
         return list(found.values())
 
     def pathname(self, path: str) -> str:
@@ -171,6 +185,8 @@ def _other_words(deed: Deed, event: Any) -> str:
     if isinstance(event, events.ProgramStarted | events.SurvivorFound):
         verb = "ran" if isinstance(event, events.ProgramStarted) else "still ran at the end:"
         return f"{verb} {command([event.exe, *event.argv[1:]])}"
+    if isinstance(event, events.FileProbed):
+        return f"looked for the program {shorten(deed.subject, 60)}"
     if isinstance(event, events.ProgramRequested):
         return f"asked to run {command([event.path, *event.argv[1:]])}"
     if isinstance(event, events.ConnectionOpened):

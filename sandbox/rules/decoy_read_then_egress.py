@@ -2,7 +2,8 @@
 
 What: a package opened planted secrets, and afterwards the same line of processes, or another one of the
 same package, sent something out: a request, a connection (encrypted or not), datagrams, or names that carry
-data.
+data. Sockets for packets made by hand, many connections without a byte (the ports are the message) and programs
+for the network that are not there count as well; so does whoever takes up a file that the reader left behind.
 Why it matters: what is encrypted with a key of the thief's own cannot be recognised on its way out. The
 order of reading and sending can.
 What to do: as for stolen secrets. If both have an honest reason, profile entries for the file and for the
@@ -22,6 +23,10 @@ from sandbox.paths import tidy
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, _names, decoy_unseen, listed, ways
 
+_MANY_KNOCKS = 8
+_BY_HAND = ("socket inet ", "socket inet6 ", "socket packet ")
+"""Sockets other than those of TCP and UDP."""
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase in which bytes left after the package had read bait."""
@@ -37,12 +42,14 @@ def check(case: Case) -> Iterator[Finding]:
             file = case.facts.planted.get(tidy(deed.subject))
             if deed.event.how == "opened" and file is not None and file.weight != "low":
                 readers[deed.actor.package].append(msgspec.structs.replace(deed, weight=file.weight))
-    exits = sorted([*filter(_leaves, case.exits), *filter(_carries, case.missing)], key=lambda deed: deed.line)
+    exits = _exits(case)
     for package, reads in readers.items():
         first = min(read.line for read in reads)
         stems: dict[int, int] = {}
         for read in reads:
             stems.setdefault(read.actor.stem, read.line)
+        for stem, line in _relays(case, stems):
+            stems.setdefault(stem, line)
         installer = any(read.actor.role == "installer" for read in reads)
         phases: dict[str, list[Deed]] = defaultdict(list)
         for deed in exits:
@@ -50,6 +57,17 @@ def check(case: Case) -> Iterator[Finding]:
                 phases[deed.phase].append(deed)
         for sent in phases.values():
             yield _finding(case, reads, sent)
+
+
+def _relays(case: Case, stems: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Lineages that took up a file which a reader of secrets had left behind, and since when."""
+    left = {
+        path for path, (line, maker) in case.facts.origins.items() if stems.get(maker.stem, line) < line
+    }  # fmt: skip
+    if left:
+        for (path, access, actor, _), use in case.facts.opened.items():
+            if path in left and access != "write" and actor.role == "package":
+                yield actor.stem, use.line
 
 
 def _finding(case: Case, reads: list[Deed], sent: list[Deed]) -> Finding:
@@ -73,9 +91,27 @@ def _few(deeds: list[Deed]) -> list[Deed]:
     return list({deed.subject: deed for deed in reversed(deeds)}.values())[::-1][:4]
 
 
+def _exits(case: Case) -> list[Deed]:
+    """Everything by which bytes can have left, or were meant to: knocking on many doors says something as well, and
+    so do packets made by hand and programs for the network that are not there."""
+    knocks = [deed for deed in case.exits if not _leaves(deed) and deed.verb == "connect"]
+    many = len({deed.subject for deed in knocks}) >= _MANY_KNOCKS
+    found = [_at_its_last(deed) for deed in case.exits if _leaves(deed)] + (knocks if many else [])
+    found += [deed for deed in case.of("syscall") if deed.subject.startswith(_BY_HAND)]
+    found += [deed for deed in [*case.missing, *case.sought] if _carries(deed)]
+    return sorted(found, key=lambda deed: deed.line)
+
+
+def _at_its_last(deed: Deed) -> Deed:
+    """A connection may have been opened before the reading, and used after it."""
+    if deed.verb != "connect":
+        return deed
+    return msgspec.structs.replace(deed, line=max(deed.line, deed.connection.last_line))
+
+
 def _carries(deed: Deed) -> bool:
-    """A program for the network that is not there: what it was to carry shows the intent."""
-    return program_name(deed.subject.partition(" ")[0]) in _names.CARRIERS and bool(deed.arguments.strip("-vVh "))
+    name, _, rest = deed.subject.partition(" ")
+    return program_name(name) in _names.CARRIERS and bool(rest.strip("-vVh "))
 
 
 def _leaves(deed: Deed) -> bool:

@@ -1,10 +1,11 @@
 """Something was left behind that runs by itself later.
 
 What: a package wrote, replaced or linked a shell's startup file, a service, a timed job, an authorised key,
-a trust store or the package manager itself, and no profile expects it.
+a trust store or the package manager itself, or called what makes timed jobs and services, and no profile
+expects it.
 Why it matters: it survives the removal of the package. None of these has an honest reason during an
-installation or an import: malicious. Git hooks, editor tasks, pipelines and programs on the PATH are
-sometimes set by honest development tools: suspicious until a profile says why.
+installation or an import: malicious. Git hooks, editor tasks, pipelines, the project's own scripts and programs
+on the PATH are sometimes set by honest development tools: suspicious until a profile says why.
 What to do: reject the package; where it ran outside, remove what it wrote before anything else.
 """
 
@@ -32,6 +33,9 @@ _SCHEDULERS = {
     "chkconfig": r"",
 }
 
+_JOBS = frozenset({"crontab", "at", "batch"})
+"""Those that a script only looks for in order to use them."""
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase that wrote hooks, those without an honest reason first."""
@@ -51,6 +55,10 @@ def check(case: Case) -> Iterator[Finding]:
     for deed in _scheduled(case):
         kinds[id(deed)] = "program that runs others later"
         certain.append(deed)
+    for deed in case.sought:
+        if deed.subject.partition(" ")[0] in _JOBS:
+            kinds[id(deed)] = "program that runs others later"
+            possible.append(deed)
     for deeds in grouped(certain):
         yield _finding(case, deeds, kinds, True)
     for deeds in grouped(possible):
@@ -80,7 +88,9 @@ def _finding(case: Case, deeds: list[Deed], kinds: dict[int, str], certain: bool
 
 
 def _spoken(case: Case, deed: Deed) -> str:
-    return f"`{command(deed.event.argv[:6], 80)}`" if deed.verb == "run" else case.pathname(deed.subject)
+    if deed.verb != "run":
+        return case.pathname(deed.subject)
+    return f"`{command(deed.event.argv[:6], 80)}`" if hasattr(deed.event, "argv") else deed.subject
 
 
 RULE = Rule(

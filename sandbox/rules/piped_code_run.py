@@ -2,10 +2,11 @@
 
 What: an interpreter was fed through a pipe, from a download or a decoder (`curl ... | sh`, `base64 -d |
 bash`), given a decoder and its input as an argument (`python -c "exec(b64decode(...))"`), or a program was
-run from memory (memfd).
+run from memory (memfd); or a shell was started for somebody to type into.
 Why it matters: what runs leaves nothing on the disk for a scanner to read. A download or a decoder that
 feeds an interpreter, and a program without a file, have no honest reason here: malicious. An interpreter
-that reads its program from its input is suspicious.
+that reads its program from its input, or a shell, is suspicious, and malicious where its line of processes had
+reached a host before: whoever is there decides what runs.
 What to do: reject the package; the command line stands in the evidence.
 """
 

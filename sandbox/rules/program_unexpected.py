@@ -1,7 +1,8 @@
 """A program was run that packages do not usually need.
 
 What: a package started a program that is neither its own, nor a usual part of building and running packages
-(interpreters, compilers, file commands), nor named in its profile.
+(interpreters, compilers, file commands), nor named in its profile; or tried to run one for the network, or one
+that gives more rights, that is not there.
 Why it matters: downloaders, network tools, service managers and account tools are how a script does what
 its language would make visible. By itself it proves no harm.
 What to do: read the command line in the evidence. A profile entry with the program and its arguments allows

@@ -1,7 +1,7 @@
 """Files were written where a package has no business.
 
-What: a package made or changed files at home or in the system, outside temporary folders, the project and
-the caches that profiles know.
+What: a package made or changed files at home or in the system, outside temporary folders and the caches that
+profiles know; or, while it was installed or imported, in the project outside what is installed there.
 Why it matters: it is how state, payloads and loot are kept for later. Honest packages keep settings there,
 so it is suspicious and no more.
 What to do: look at what was written. A profile entry with the folder and the reason makes it ordinary.

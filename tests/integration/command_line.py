@@ -60,7 +60,7 @@ class Machine:
             "HOME": str(self.home),
             "XDG_CACHE_HOME": str(self.cache),
             "TMPDIR": str(self.scratch),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
 
     def use(self, npm: str, pypi: str, proxy: str = "") -> None:

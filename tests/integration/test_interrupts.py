@@ -90,7 +90,8 @@ def end(machine: Machine, command: subprocess.Popen[str], number: Number, *, gro
     running = still_running(1.0)
     assert (ended.code, ended.stdout) == (CODES[number], ""), ended
     assert ended.seconds < 2
-    assert ended.talk == ([] if number == Number.SIGKILL else ["interrupted"])
+    if number != Number.SIGKILL:  # then only Python's own tidying may have something to say
+        assert ended.talk == ["interrupted"]
     assert running == []
     assert machine.left_behind() == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.packages import (
     encoding_thieves,
     hostile,
+    more_thieves,
     npm_neighbours,
     npm_thieves,
     pypi_neighbours,
@@ -12,8 +13,8 @@ from tests.packages import (
 )
 from tests.packages.fixture import Fixture
 
-THIEVES = [*npm_thieves.THIEVES, *pypi_thieves.THIEVES, *encoding_thieves.THIEVES]
-NEIGHBOURS = [*npm_neighbours.NEIGHBOURS, *pypi_neighbours.NEIGHBOURS]
+THIEVES = [*npm_thieves.THIEVES, *pypi_thieves.THIEVES, *encoding_thieves.THIEVES, *more_thieves.THIEVES]
+NEIGHBOURS = [*npm_neighbours.NEIGHBOURS, *pypi_neighbours.NEIGHBOURS, *more_thieves.NEIGHBOURS]
 HOSTILE = hostile.HOSTILE
 
 FIXTURES: dict[str, Fixture] = {fixture.name: fixture for fixture in [*THIEVES, *NEIGHBOURS, *HOSTILE]}
