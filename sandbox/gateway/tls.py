@@ -69,6 +69,7 @@ class CertificateAuthority:
         if context is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.set_alpn_protocols(["http/1.1"])
+            context.num_tickets = 0  # nobody comes back, and a client that leaves them unread resets its own bytes
             with _as_file(self._leaf(host) + self._leaf_key_pem) as path:
                 context.load_cert_chain(path)
             self._contexts[host] = context

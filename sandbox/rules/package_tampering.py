@@ -1,7 +1,7 @@
 """A package changed what is installed.
 
 What: a package wrote into another package's folder or among the programs of all (`.bin`), planted a file that
-Python runs at every start (`.pth`, `sitecustomize`), or rewrote or removed its own manifest or the script that was running.
+Python runs at every start (`.pth`, `sitecustomize`), or rewrote or removed its own manifest or the running script.
 Why it matters: code planted elsewhere runs when the culprit is long gone, and a manifest swapped after the
 act hides what was there. Python's start files have no honest reason here: malicious. The others are
 suspicious: some tools patch or generate code on purpose.
