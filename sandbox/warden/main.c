@@ -71,6 +71,9 @@ static void enter_namespaces(const char *boot_seconds, uid_t extra) {
     pid_t self = getpid(), helper = fork();
     if (helper < 0) die("fork");
     if (helper == 0) { /* stays in the old user namespace, to write the maps */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(ready[1]); /* or it would wait for itself */
+        close(mapped[0]);
         if (read(ready[0], &byte, 1) != 1) _exit(1);
         map_users(self, uid, gid, extra);
         if (write(mapped[1], "m", 1) != 1) _exit(1);
