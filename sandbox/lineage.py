@@ -287,7 +287,9 @@ def _is_copy(before: Actor, event: ProgramStarted) -> bool:
     made_by = before.program
     if before.process.programs or made_by is None or event.exe != made_by.exe:
         return False
-    return event.argv == made_by.argv or not event.argv or event.argv[0].startswith("npm ")
+    # A process that gave itself a title has written it over its arguments.
+    titled = len([word for word in event.argv if word]) <= 1 or event.argv[0].startswith("npm ")
+    return titled or event.argv == made_by.argv
 
 
 def _is_script(requested: str, event: ProgramStarted) -> bool:

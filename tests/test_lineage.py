@@ -87,11 +87,12 @@ def test_a_script_that_becomes_npm_stays_a_script() -> None:
     assert who(story, script) == ("package", "thing")
 
 
-def test_a_copy_by_fork_is_no_new_program() -> None:
+@pytest.mark.parametrize("argv", [NPM, ["npm install thing"], ["a title of its own", "", ""], []])
+def test_a_copy_by_fork_is_no_new_program(argv: list[str]) -> None:
     story = Story()
     root = story.begin("install", "install", NPM)
     fork = story.fork(root)
-    story.add(ProgramStarted, process=fork, exe=NPM[0], argv=NPM, cwd=f"{PROJECT}/node_modules/thing")
+    story.add(ProgramStarted, process=fork, exe=NPM[0], argv=argv, cwd=f"{PROJECT}/node_modules/thing")
     assert who(story, fork) == ("installer", "thing")
     program = actor(story, fork).program
     assert program is not None

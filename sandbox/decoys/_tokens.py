@@ -9,6 +9,7 @@ import json
 import string
 import uuid
 import zlib
+from urllib.parse import urlsplit
 
 from sandbox.bait import Draw, Person, Token
 
@@ -86,10 +87,11 @@ def npm(draw: Draw) -> str:
     return checksummed("npm_", draw.text(BASE62, 30))
 
 
-def pypi(draw: Draw) -> str:
-    """A PyPI token: a version 2 macaroon with the index as location, an identifier, one caveat and a
+def pypi(draw: Draw, index: str) -> str:
+    """A PyPI token: a version 2 macaroon with the index's host as location, an identifier, one caveat and a
     signature."""
-    location = base64.b64decode("AgEIcHlwaS5vcmc=")  # version, and the location that all real tokens carry
+    host = (urlsplit(index).hostname or "index").encode()[:60]
+    location = b"\x02\x01" + bytes([len(host)]) + host
     caveat = json.dumps([3, identifier(draw)], separators=(",", ":")).encode()
     body = b"\x02\x24" + identifier(draw).encode() + b"\x00"
     body += b"\x02" + bytes([len(caveat)]) + caveat + b"\x00\x00\x06\x20" + noise(draw, 32)

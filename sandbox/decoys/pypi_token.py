@@ -8,7 +8,7 @@ from sandbox.decoys import _tokens
 
 def plant(draw: Draw, person: Person) -> Bait:
     """~/.pypirc with a token for the public index and a password for the company's."""
-    token, secret = _tokens.pypi(draw), _tokens.password(draw, 24)
+    token, secret = _tokens.pypi(draw, person.pypi_registry), _tokens.password(draw, 24)
     own = f"pypi.{person.company}.internal"
     pypirc = (
         f"[distutils]\nindex-servers =\n    pypi\n    {person.company}\n\n"
