@@ -132,7 +132,7 @@ def world(
 def _finder(planted: list[bait.Bait]) -> Callable[[str], bool]:
     """Whether a text carries bait: what the guest asks of a registry is asked of the real one."""
     recogniser = Recogniser([token for one in planted for token in one.tokens])
-    return lambda text: bool(recogniser.scan(text.encode("utf-8", "replace")).hits)
+    return lambda text: bool(recogniser.scan(text.encode("utf-8", "replace"), "url").hits)
 
 
 def _person(experiment: Experiment) -> bait.Person:

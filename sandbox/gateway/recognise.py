@@ -97,8 +97,9 @@ class Recogniser:
             return []
         return self.accept(flow, where, data, self.scan(data, where), stream)
 
-    def scan(self, data: bytes, where: str = "data", deepest: int = _DEEPEST) -> Found:
-        """Look at `data` alone, whatever came before. Changes nothing, so large data may be scanned on a thread."""
+    def scan(self, data: bytes, where: str = "data", deepest: int = _DEEPEST, masks: bool | None = None) -> Found:
+        """Look at `data` alone, whatever came before. Changes nothing, so large data may be scanned on a thread.
+        Masks cost more than all the rest: addresses and headers are looked at for them once, at the end."""
         extra = min(_EXTRA, max(self._extra, 64 * 1024))
         start = _PER_BYTE * len(data) + extra
         allowance = Allowance(start, _MOST_NODES)
@@ -106,7 +107,7 @@ class Recogniser:
         seen: set[bytes] = set()
         seen_runs: set[bytes] = set()
         queue = deque([_Node(decode.whole(data), ())])
-        masked = _MOST_MASKED
+        masked = _MOST_MASKED if (where not in ("url", "header") if masks is None else masks) else 0
         while queue:
             node = queue.popleft()
             if masked and len(node.encodings) <= 1 and node.reversible:
@@ -143,7 +144,7 @@ class Recogniser:
         matches: list[tuple[Hashable, Match]] = []
         for group, data in self._assembler.flush():
             flow, where = self._flows.get(group), str(group[0]) if isinstance(group, tuple) else "data"
-            matches += [(flow, match) for match in self._report(flow, where, self.scan(data, where))]
+            matches += [(flow, match) for match in self._report(flow, where, self.scan(data, where, masks=True))]
         return matches
 
     def take_losses(self) -> dict[str, int]:
@@ -190,7 +191,8 @@ class Recogniser:
         if len(self._flows) > 4096:
             self._flows.popitem(last=False)
         windows, wholes = self._assembler.add(group, fields)
-        found = [self.scan(data, where, _SHALLOW) for data in windows] + [self.scan(data, where) for data in wholes]
+        found = [self.scan(data, where, _SHALLOW, masks=False) for data in windows]
+        found += [self.scan(data, where, masks=False) for data in wholes]
         return [match for scanned in found for match in self._report(flow, where, scanned)]
 
     def _report(self, flow: Hashable, where: str, found: Found) -> list[Match]:
