@@ -76,7 +76,7 @@ def test_a_single_module() -> None:
         "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin:/opt/python/bin",
         "LD_LIBRARY_PATH": "/opt/python/lib",
     }
-    assert len(notes) == 1
+    assert len(notes) == 2
 
 
 @pytest.mark.parametrize(

@@ -337,7 +337,10 @@ def _shell(base: Phase, seconds: float) -> Phase:
 
 def _limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:
     """What no phase shows, for this package."""
-    notes = ["What the package does only when its functions are called, with arguments, is not exercised."]
+    notes = [
+        "Files that no entry point loads are not exercised.",
+        "What the package does only when its functions are called, with arguments, is not exercised.",
+    ]
     systems = manifest.get("os")
     names = [systems] if isinstance(systems, str) else systems if isinstance(systems, list) else []
     allowed = [name for name in names if isinstance(name, str) and not name.startswith("!")]

@@ -161,8 +161,9 @@ class Pypi:
         )
         imports, notes = _imports(artifact, installed, start)
         runs, more = _runs(artifact, installed, start, project)
+        inner = "Modules inside the package that it does not import itself, and `python -m`, are not exercised."
         calls = "What the package does only when its functions are called, with arguments, is not exercised."
-        return [start, *imports, *runs, _shell(start)], [*notes, *more, calls]
+        return [start, *imports, *runs, _shell(start)], [*notes, *more, inner, calls]
 
 
 ECOSYSTEM = Pypi()
