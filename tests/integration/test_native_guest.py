@@ -289,7 +289,9 @@ def test_nothing_of_the_host_can_be_reached(start: Make, tmp_path: Path) -> None
     again.shell("ls -A /usr/bin/x /etc/x /x; hostname; ls /home; tr '\\0' ' ' < /proc/1/cmdline; cat /proc/1/comm")
     assert "xyzzy" not in guest.printed() + guest.printed("stderr")
     assert "->" not in guest.printed(), "where process 1 stands cannot be read"
-    names = [line for line in guest.printed().splitlines() if line and "/proc/1/" not in line]
+    # An ordinary user's guest may count the descriptors of process 1 and open its own empty /root; root's may not.
+    shown = (line for line in guest.printed().splitlines() if line and "/proc/1/" not in line)
+    names = [line for line in shown if line != "/root:" and not line.startswith(("total 0", "lr", "l-", "lrwx"))]
     assert names == ["/mnt:", "/opt:", "/srv:", "/usr/local:", "dev"], guest.printed()
     assert again.printed().split() == ["nl-thinkpad", "dev", "/sbin/init", "systemd"]
     said = guest.printed("stderr")

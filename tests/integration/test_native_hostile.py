@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def host() -> dict[str, str]:
     """What a guest that got out would have changed."""
     found = {str(path): path.read_text("utf-8", "replace") for path in WATCHED if path.is_file()}
     found["core_pattern"] = Path("/proc/sys/kernel/core_pattern").read_text()
-    found.update({str(path): str(path.exists()) for path in LEFT})
+    found.update({str(path): str(os.path.exists(path)) for path in LEFT})  # which /root may not tell us
     return found
 
 
