@@ -88,8 +88,6 @@ void out_send(void) { out_write(false); }
 
 bool out_waiting(void) { return out_used > out_sent; }
 
-bool out_crowded(void) { return out_used - out_sent > OUT_SIZE / 2; }
-
 /* Frames are put together aside and copied when whole, because making one may make another (a call that connects
  * accepts connections). */
 void frame_begin(uint32_t kind, uint32_t id) {

@@ -58,7 +58,6 @@ extern struct spawn spawns[MAX_SPAWNS];
 extern int epoll_fd, proc_fd, init_fd;
 extern pid_t init_pid;
 extern uid_t guest_uid;     /* the guest's user, as the warden's user namespace numbers it */
-extern bool killable_wait;
 
 /* frames.c */
 void out_open(int fd);
@@ -74,7 +73,6 @@ void frame_patch(size_t mark, uint32_t value);
 void frame_cancel(void);
 void frame(uint32_t kind, uint32_t id, const void *data, size_t size);
 void out_flush(void);
-bool out_crowded(void);
 bool out_pending(void);
 bool out_waiting(void);
 void out_send(void);
@@ -89,7 +87,6 @@ void filter_names(void);
 
 /* init.c: the guest's first process */
 int init_main(int socket_fd);
-int init_request(const void *data, size_t size, const int *fds, int count);
 
 /* process.c */
 struct task {
@@ -135,7 +132,6 @@ void connection_hold(uint32_t id, bool held);
 void connection_finish(uint32_t id);
 void connection_reset(uint32_t id);
 void datagram_reply(const uint8_t *data, uint32_t size);
-void connections_resume(void);
 
 /* plant.c */
 void plant_put(const uint8_t *data, uint32_t size);
