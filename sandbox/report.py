@@ -69,6 +69,27 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a package was looked at: where a lockfile names it, and what changed there. `line` is 1-based, 0 where the
+    format has no lines to point at. `reason`: locked (a scan), new, changed (from `previous`), moved (its digest
+    changed and its version did not)."""
+
+    file: str
+    line: int = 0
+    reason: Literal["locked", "new", "changed", "moved"] = "locked"
+    previous: str = ""
+    direct: bool = False
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """Something about a lockfile that the reader must know and that is no package's finding: an entry that cannot be
+    run, and why. Never left out of a report."""
+
+    text: str
+    file: str = ""
+    line: int = 0
+
+
 class PackageReport(msgspec.Struct, frozen=True, kw_only=True):
     """One package's result."""
 
@@ -82,6 +103,8 @@ class PackageReport(msgspec.Struct, frozen=True, kw_only=True):
     coverage: Coverage = Coverage()
     provenance: Provenance = Provenance()
     recordings: tuple[str, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    """Where lockfiles name it; empty for a target of its own."""
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +123,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     tool: Tool
     verdict: Verdict
     packages: tuple[PackageReport, ...] = ()
+    notes: tuple[Note, ...] = ()
     seconds: float = 0.0
 
 

@@ -5,22 +5,32 @@ Reporters are pure: whether the terminal has colour, and how wide it is, they ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
+from sandbox.events import Recording
 from sandbox.report import Report
+
+Recordings = Mapping[str, Recording]
+"""What was recorded, by the paths in `PackageReport.recordings`."""
 
 
 class Render(Protocol):
-    """Writes a report as text, ending in a newline."""
+    """Writes a report as text, ending in a newline. `recordings` is None unless the format asks
+    for them (`Reporter.recorded`)."""
 
-    def __call__(self, report: Report, *, width: int = 80, colour: bool = False) -> str: ...
+    def __call__(
+        self, report: Report, *, width: int = 80, colour: bool = False, recordings: Recordings | None = None
+    ) -> str: ...
 
 
 class Reporter(msgspec.Struct, frozen=True):
-    """A format: a title for lists, and the function that writes it. `media` is its media type."""
+    """A format: a title for lists, and the function that writes it. `media` is its media type. `recorded` formats
+    show what was recorded, and are given the recordings; the others need nothing but the report."""
 
     title: str
     render: Render
     media: str = "text/plain"
+    recorded: bool = False

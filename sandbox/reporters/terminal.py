@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.plaintext import escape
 from sandbox.report import Coverage, Finding, PackageReport, Report, Verdict
-from sandbox.reporters import Reporter
+from sandbox.reporters import Recordings, Reporter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +56,9 @@ class _Page:
         self._console.print()
 
 
-def render(report: Report, *, width: int = 80, colour: bool = False) -> str:
+def render(
+    report: Report, *, width: int = 80, colour: bool = False, recordings: Recordings | None = None  # noqa: ARG001
+) -> str:
     """The whole report as text."""
     from rich.console import Console
 
