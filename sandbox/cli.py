@@ -75,8 +75,8 @@ def baitbox(
 
 @app.command(short_help="Run each TARGET in a guest full of bait, and judge what it did.")
 @offers(
-    "backend", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
-    "profiles", "cache", "sdist", "quiet",
+    "backend", "image", "runtime", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs",
+    "keep", "profiles", "cache", "sdist", "quiet",
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""

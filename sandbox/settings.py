@@ -34,6 +34,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "native", "docker"],
         Meta(description="Where the guest runs."),
     ] = "auto"
+    image: Annotated[
+        str,
+        Meta(
+            description="Docker: the image that guests are made of, with its own npm or pip.",
+            extra={"metavar": "IMAGE", "shown": "one that baitbox builds"},
+        ),
+    ] = ""
+    runtime: Annotated[
+        str,
+        Meta(
+            description="Docker: the OCI runtime that makes the container.",
+            extra={"metavar": "NAME", "shown": "the daemon's"},
+        ),
+    ] = ""
     personas: Annotated[
         tuple[str, ...],
         Meta(
@@ -134,7 +148,7 @@ def _option(field: msgspec.structs.FieldInfo) -> Option:
     extra = meta.extra or {}
     choices = get_args(bare) if get_origin(bare) is Literal else names_in(extra.get("choices", ""))
     default = f"{field.default:g}" if isinstance(field.default, float) else f"{field.default}"
-    if field.default in (None, (), msgspec.NODEFAULT) or bare is bool:
+    if field.default in (None, (), "", msgspec.NODEFAULT) or bare is bool:
         default = ""
     return Option(
         name=field.name,
