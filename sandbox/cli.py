@@ -21,6 +21,7 @@ from sandbox.options import offers
 
 if TYPE_CHECKING:
     from sandbox.events import Recording
+    from sandbox.reporters import Reporter
     from sandbox.schedule import Outcome
     from sandbox.settings import Settings
 
@@ -80,15 +81,18 @@ def baitbox(
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
-    from sandbox import pipeline, progress, schedule
+    import msgspec
+
+    from sandbox import kept, pipeline, progress, schedule
 
     settings = _settings(flags, targets)
     pipeline.vet(settings)
-    with progress.shown(settings.quiet) as display:
-        outcome = schedule.check_all(targets, settings, display)
-    for target, error in outcome.errors:
-        _tell(error, f"{target}: ")
-    return _report(outcome, settings)
+    with kept.folder(settings.keep, _reporter(settings).recorded) as keep:
+        with progress.shown(settings.quiet) as display:
+            outcome = schedule.check_all(targets, msgspec.structs.replace(settings, keep=keep), display)
+        for target, error in outcome.errors:
+            _tell(error, f"{target}: ")
+        return _report(outcome, settings, None if settings.keep else keep)
 
 
 @app.command(short_help="Judge a RECORDING again; nothing is run.")
@@ -200,18 +204,32 @@ def _recording(path: Path) -> Recording:
         raise TargetError(f"{path} is not a recording: {error}") from None
 
 
-def _report(outcome: Outcome, settings: Settings) -> int:
+def _reporter(settings: Settings) -> Reporter:
     from sandbox import discovery
 
-    reporter = discovery.load("reporters", "REPORTER")[settings.format]
+    found: Reporter = discovery.load("reporters", "REPORTER")[settings.format]
+    return found
+
+
+def _report(outcome: Outcome, settings: Settings, private: Path | None = None) -> int:
+    """Write the report as the settings say, and return the exit code. `private` is the folder of recordings that the
+    user does not keep."""
+    from sandbox import kept
+    from sandbox.plaintext import escape
+
+    reporter = _reporter(settings)
+    report, recordings = kept.recordings(outcome.report, private)
+    given = recordings if reporter.recorded else None
     if settings.output is None:
-        emit(reporter.render(outcome.report, width=_width(), colour=_colour()))
+        emit(reporter.render(report, width=_width(), colour=_colour(), recordings=given))
     else:
-        text = reporter.render(outcome.report, width=WIDTH, colour=False)
+        text = reporter.render(report, width=WIDTH, colour=False, recordings=given)
         try:
             settings.output.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise UsageError(f"the report cannot be written to {settings.output}: {error.strerror}") from None
+    for problem in recordings.problems.values():
+        print(f"note: not all is in the report: {escape(problem)}", file=sys.stderr)
     return exit_code(outcome, settings)
 
 
