@@ -9,18 +9,19 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox import __version__, errors, signals
+from sandbox import __version__, discovery, errors, signals
 from sandbox.errors import BaitboxError, TargetError, UsageError
 from sandbox.options import offers
 
 if TYPE_CHECKING:
     from sandbox.events import Recording
+    from sandbox.progress import Progress
     from sandbox.reporters import Reporter
     from sandbox.schedule import Outcome
     from sandbox.settings import Settings
@@ -81,18 +82,15 @@ def baitbox(
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
-    import msgspec
-
-    from sandbox import kept, pipeline, progress, schedule
+    from sandbox import pipeline, schedule
 
     settings = _settings(flags, targets)
     pipeline.vet(settings)
-    with kept.folder(settings.keep, _reporter(settings).recorded) as keep:
-        with progress.shown(settings.quiet) as display:
-            outcome = schedule.check_all(targets, msgspec.structs.replace(settings, keep=keep), display)
-        for target, error in outcome.errors:
-            _tell(error, f"{target}: ")
-        return _report(outcome, settings, None if settings.keep else keep)
+    return _judge(settings, lambda settings, display: schedule.check_all(targets, settings, display))
+
+
+for _name, _command in discovery.load("commands", "COMMAND").items():
+    app.command(_name, short_help=_command.summary)(_command.run)
 
 
 @app.command(short_help="Judge a RECORDING again; nothing is run.")
@@ -179,7 +177,25 @@ def profiles(name: Name = "", **flags: Any) -> int:
     return errors.EXIT_CLEAN
 
 
-def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
+class _Shell:
+    """What `sandbox.commands.Shell` promises."""
+
+    def settings(self, flags: Mapping[str, Any], pyproject: str | None = None) -> Settings:
+        return _settings(flags, pyproject=pyproject)
+
+    def judge(self, settings: Settings, work: Callable[[Settings, Progress], Outcome]) -> int:
+        return _judge(settings, work)
+
+    def emit(self, text: str) -> None:
+        emit(text)
+
+    def tell(self, text: str) -> None:
+        from sandbox.plaintext import escape
+
+        print(escape(text), file=sys.stderr)
+
+
+def _settings(flags: Mapping[str, Any], targets: Sequence[str] = (), pyproject: str | None = None) -> Settings:
     from sandbox import settings
     from sandbox.targets import Target
 
@@ -190,7 +206,21 @@ def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
             "note: the pyproject.toml here is of a package under test: no settings are read from it",
             file=sys.stderr,
         )
-    return settings.load(flags, os.environ, here, packages)
+    return settings.load(flags, os.environ, here, packages, pyproject)
+
+
+def _judge(settings: Settings, work: Callable[[Settings, Progress], Outcome]) -> int:
+    """Do the work with its progress shown, tell its errors, write the report, and return the exit code."""
+    import msgspec
+
+    from sandbox import kept, progress
+
+    with kept.folder(settings.keep, _reporter(settings).recorded) as keep:
+        with progress.shown(settings.quiet) as display:
+            outcome = work(msgspec.structs.replace(settings, keep=keep), display)
+        for target, error in outcome.errors:
+            _tell(error, f"{target}: ")
+        return _report(outcome, settings, None if settings.keep else keep)
 
 
 def _recording(path: Path) -> Recording:
@@ -205,8 +235,6 @@ def _recording(path: Path) -> Recording:
 
 
 def _reporter(settings: Settings) -> Reporter:
-    from sandbox import discovery
-
     found: Reporter = discovery.load("reporters", "REPORTER")[settings.format]
     return found
 
@@ -300,7 +328,7 @@ def run(arguments: list[str]) -> int:
         command.main(["--help"], prog_name="baitbox", standalone_mode=False)
         return UsageError.exit_code
     try:
-        code = command.main(arguments, prog_name="baitbox", standalone_mode=False)
+        code = command.main(arguments, prog_name="baitbox", standalone_mode=False, obj=_Shell())
         return code if isinstance(code, int) else errors.EXIT_CLEAN
     except BaitboxError as error:
         _tell(error)

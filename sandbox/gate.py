@@ -106,8 +106,8 @@ def check(compared: Compared, settings: Settings, progress: Progress) -> schedul
         errors += [(text, error) for text, error in outcome.errors if not isinstance(error, UnfitError)]
     if not packages:
         files = ", ".join(shown(pair.path) for pair in compared.pairs[:5])
-        text = f"no package is new or changed since {shown(compared.base)}: {found.unchanged} are as they were in {files}"
-        notes.insert(0, Note(text=text))
+        same = f"all {found.unchanged} are as they were" if found.unchanged else "there is none"
+        notes.insert(0, Note(text=f"no package is new or changed since {shown(compared.base)}: {same} in {files}"))
     backend = outcome.report.tool.backend if outcome else ""
     whole = schedule.assemble(packages, time.monotonic() - began, backend)
     verdict = whole.verdict if packages else "clean"
