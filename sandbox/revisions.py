@@ -121,7 +121,11 @@ class WorkingTree(msgspec.Struct, frozen=True):
     def read(self, path: str, limit: int) -> bytes | None:
         """See `Tree`."""
         place = self.root / path
-        if not place.parent.resolve().is_relative_to(self.root):
+        try:
+            inside = place.parent.resolve().is_relative_to(self.root)
+        except (OSError, RuntimeError):  # links in a circle
+            raise ValueError("cannot be followed") from None
+        if not inside:
             raise ValueError("leads out of the repository")
         return read_file(place, limit)
 
@@ -143,9 +147,10 @@ def read_file(place: Path, limit: int) -> bytes | None:
     except OSError as error:
         link = place.is_symlink()
         raise ValueError("is a link, not a file" if link else f"cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError("is not a file")
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("is not a file")
         content = file.read(limit + 1)
     if len(content) > limit:
         raise ValueError(f"has more than {limit // 1024**2} MiB")
