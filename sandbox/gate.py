@@ -167,7 +167,9 @@ def _add(found: _Found, pair: Pair, after: Lock, where: Places) -> None:
             item.findings.append(
                 digest_moved.finding(entry.name, entry.version, change.detail, before, entry.digests, place)
             )
-    found.notes += _removed(after, compared.removed)
+    # What is now another version is told as that.
+    other = {change.entry.name for change in compared.changes if change.previous}
+    found.notes += _removed(after, [entry for entry in compared.removed if entry.name not in other])
     found.unchanged += compared.unchanged
 
 

@@ -135,13 +135,16 @@ def _local(entry: Locked, where: Places) -> Target | Unchecked:
         return Unchecked(f"it is a local path ({shown(entry.location)}): run `baitbox check PATH`")
     start, top = where.folder.resolve(), where.top.resolve()
     try:
-        place = (start / path).resolve()
+        place = (start / os.path.expanduser(path)).resolve()
+        there = place.exists()
     except (OSError, ValueError, RuntimeError):
         return Unchecked(f"it is a local path that cannot be followed ({shown(entry.location)})")
     if place == start:
         return Unchecked("it is this project itself", "covered")
     if not place.is_relative_to(top):
         return Unchecked(f"it is a local path that leads out of the project ({shown(entry.location)})")
+    if not there:
+        return Unchecked(f"it is a local path where nothing is ({shown(entry.location)})")
     try:
         found = Target.parse(f"{entry.ecosystem}:{place}")
     except UsageError as error:
