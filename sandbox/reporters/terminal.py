@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sandbox.plaintext import escape
 from sandbox.report import Coverage, Finding, PackageReport, Report, Verdict
 from sandbox.reporters import Recordings, Reporter
+from sandbox.reporters._packages import alike
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,7 +83,7 @@ def _package(page: _Page, package: PackageReport) -> None:
     page.line(f"{package.purl}  {_short_digest(package.digest)}".rstrip(), "dim", 2)
     if package.findings:
         page.gap()
-    groups = _alike(package.findings)
+    groups = alike(package.findings)
     for finding, phases in groups:
         if finding.verdict == package.verdict:
             _finding(page, finding, phases)
@@ -103,15 +104,6 @@ def _package(page: _Page, package: PackageReport) -> None:
         page.gap()
         page.line(f"What to do: {_NEXT[package.verdict]}", indent=2)
     page.gap()
-
-
-def _alike(findings: tuple[Finding, ...]) -> list[tuple[Finding, list[str]]]:
-    """Findings that differ only in the phase, as the first of them and the phases. The JSON report has them all."""
-    groups: dict[tuple[str, str, str, str], tuple[Finding, list[str]]] = {}
-    for finding in findings:
-        key = (finding.verdict, finding.rule, finding.title, finding.package)
-        groups.setdefault(key, (finding, []))[1].append(finding.phase or "no phase")
-    return list(groups.values())
 
 
 def _finding(page: _Page, finding: Finding, phases: list[str]) -> None:
