@@ -28,7 +28,6 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
     """Run one package among bait and judge what it did. Raises BaitboxError where that cannot be done."""
     from sandbox import fetch, fingerprints, reuse, toolchain
     from sandbox.cache import Cache
-    from sandbox.observe import Experiment, file_name, observe
     from sandbox.registries import registry_settings
     from sandbox.targets import Target
 
@@ -56,12 +55,12 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
     )
     judge = fingerprints.judge_key(artifact.ecosystem, profile_folders(settings))
     memory = reuse.Memory(settings, key, judge, Prefixed(progress, f"{artifact.name} {artifact.version}").step)
-    stored = memory.recall(
-        lambda paths: together([judge_again(path, settings) for path in paths]),
-        {persona.id: file_name(artifact, persona) for persona in who},
-    )
+    stored = memory.recall(lambda paths: together([judge_again(path, settings) for path in paths]), artifact, who)
     if stored is not None:
         return msgspec.structs.replace(stored, target=target_text)
+
+    from sandbox.observe import Experiment, file_name, observe  # the guest's half of baitbox: 0.2 s to import
+
     for persona in who:
         with recording_file(settings.keep, file_name(artifact, persona)) as recording:
             experiment = Experiment(

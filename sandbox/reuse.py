@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,7 +19,9 @@ import msgspec
 
 from sandbox import fingerprints, profiles
 from sandbox.errors import BackendError, StoreError, TargetError
+from sandbox.persona import Persona
 from sandbox.plaintext import escape
+from sandbox.plan import Artifact
 from sandbox.profiles import Profiles
 from sandbox.report import PackageReport
 from sandbox.settings import Settings
@@ -61,10 +63,9 @@ class Memory:
         self._packed: list[Packed] = []
         self._broken = False
 
-    def recall(self, judging: Judging, names: Mapping[str, str]) -> PackageReport | None:
+    def recall(self, judging: Judging, artifact: Artifact, who: Sequence[Persona]) -> PackageReport | None:
         """The stored result, judged again where rules or profiles have changed since; None where it must be run.
-        `names` are the recordings' file names by persona, for a folder to keep them in. Raises BackendError where
-        they cannot be written there."""
+        Where recordings are to be kept (`--keep`), its are put there. Raises BackendError where they cannot be."""
         if self._settings.no_cache:
             return None
         try:
@@ -72,7 +73,7 @@ class Memory:
                 run = current(store, self._key, self._settings, self._judge, judging, self._step)
                 for problem in store.damaged:
                     tell(f"{problem}; it is run again")
-                kept = () if run is None else self._copies(store, run, names)
+                kept = () if run is None else self._copies(store, run, artifact, who)
         except StoreError as error:
             self._give_up(error)
             return None
@@ -97,11 +98,16 @@ class Memory:
                 self._give_up(error)
         return report
 
-    def _copies(self, store: Store, run: StoredRun, names: Mapping[str, str]) -> tuple[str, ...] | None:
+    def _copies(
+        self, store: Store, run: StoredRun, artifact: Artifact, who: Sequence[Persona]
+    ) -> tuple[str, ...] | None:
         """Copies of the recordings in the folder to keep them in; None where one is gone or damaged."""
         folder = self._settings.keep
         if folder is None:
             return ()
+        from sandbox.observe import file_name  # slow to import, and not needed for a result without recordings
+
+        names = {persona.id: file_name(artifact, persona) for persona in who}
         paths = [folder / names[one.persona] for one in run.recordings]
         try:
             for path, one in zip(paths, run.recordings, strict=True):
