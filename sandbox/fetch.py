@@ -14,7 +14,7 @@ from sandbox.plan import Artifact
 from sandbox.registries import Registries
 from sandbox.simple_index import Chosen, ProjectFile
 from sandbox.targets import Target, normalised, shown
-from sandbox.upstream import NotFoundError, Progress, Upstream, place
+from sandbox.upstream import Document, NotFoundError, Progress, Upstream, place
 
 PACKUMENT_TYPE = "application/vnd.npm.install-v1+json"
 PACKUMENT_TYPES = f"{PACKUMENT_TYPE}; q=1.0, application/json; q=0.8, */*"
@@ -75,8 +75,7 @@ def fetchable(url: str) -> bool:
 def _npm(target: Target, upstream: Upstream) -> Artifact:
     registry = upstream.registries.for_npm(target.name)
     try:
-        document = upstream.document(packument_url(registry.url, target.name), PACKUMENT_TYPES)
-        packument = packuments.parse(document.content())
+        packument = _packument(target, upstream, packument_url(registry.url, target.name))
         version = packument.choose(target.requested)
     except NotFoundError:
         raise TargetError(f"{registry.host} has no package {target.name}", "check its name") from None
@@ -95,6 +94,17 @@ def _npm(target: Target, upstream: Upstream) -> Artifact:
     )  # fmt: skip
 
 
+def _packument(target: Target, upstream: Upstream, url: str) -> packuments.Packument:
+    """The metadata, however old where they have the very file that the lockfile pins: a digest does not age."""
+    wanted = pinned.strongest(target.digests)
+    known = upstream.remembered(url, PACKUMENT_TYPES) if wanted else None
+    if known is not None:
+        packument = packuments.parse(known.content())
+        if packument.versions.get(target.requested, packuments.Release()).dist.digest in wanted:
+            return packument
+    return packuments.parse(upstream.document(url, PACKUMENT_TYPES).content())
+
+
 def _tarball(target: Target, upstream: Upstream, dist: packuments.Dist, what: str, host: str) -> tuple[Path, str]:
     """The file that the registry has for a version, checked against its digest and against the lockfile's."""
     wanted = pinned.strongest(target.digests)
@@ -110,9 +120,7 @@ def _pypi(target: Target, upstream: Upstream, tags: tuple[str, ...], python: str
     missing: list[str] = []
     for registry in upstream.registries.for_pypi():
         try:
-            document = upstream.document(page_url(registry.url, target.name), SIMPLE_TYPES)
-            answer = document.answer
-            files += simple_index.parse(document.content(), answer.content_type, answer.url)
+            files += _page(target, upstream, page_url(registry.url, target.name))
         except NotFoundError:
             missing.append(registry.host)
         except ValueError as error:
@@ -139,6 +147,21 @@ def _pypi(target: Target, upstream: Upstream, tags: tuple[str, ...], python: str
         extras=target.extras,
         manifest=described.manifest, files=described.files, kind=chosen.kind,
     )  # fmt: skip
+
+
+def _page(target: Target, upstream: Upstream, url: str) -> list[ProjectFile]:
+    """A project's files, however old the page where it has every file that the lockfile pins."""
+    wanted = set(pinned.strongest(target.digests))
+    known = upstream.remembered(url, SIMPLE_TYPES) if wanted else None
+    if known is not None:
+        files = _files(known)
+        if wanted <= {file.digest for file in files}:
+            return files
+    return _files(upstream.document(url, SIMPLE_TYPES))
+
+
+def _files(document: Document) -> list[ProjectFile]:
+    return simple_index.parse(document.content(), document.answer.content_type, document.answer.url)
 
 
 def _chosen(target: Target, files: list[ProjectFile], tags: tuple[str, ...], python: str) -> tuple[Chosen, bool]:
