@@ -115,6 +115,7 @@ class ImageTools(msgspec.Struct, frozen=True, kw_only=True):
     """What an image has; see `plan.Tools`. Nothing of it has to be mounted or covered."""
 
     image: str
+    identity: str = ""
     shell: str = ""
     node: NodeFound | None = None
     python: PythonFound | None = None
@@ -125,6 +126,7 @@ class ImageTools(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[tuple[str, str], ...] = ()
     masks: tuple[str, ...] = ()
     blanks: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
     format: int = _FORMAT
 
     def require(self, programs: Iterable[str]) -> None:
@@ -223,7 +225,7 @@ def _read(said: str, image: Image, configuration: tuple[Put, ...], volumes: tupl
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise BackendError(f"the tools of the image {image.name} answer oddly: {error}") from None
     return ImageTools(
-        image=image.name, shell=lines.get("shell", ""), node=node, python=python,
+        image=image.name, identity=image.id, shell=lines.get("shell", ""), node=node, python=python,
         configuration=configuration, volumes=volumes,
     )  # fmt: skip
 

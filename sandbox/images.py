@@ -105,7 +105,7 @@ def _build(api: Any, runner: str, base: str, step: Callable[[str], None]) -> Ima
         problem = containers.sentence(error)
     found = None if problem else _find(api, runner)
     if found is None:
-        hint = "the daemon must reach the base image and Debian's packages; with another: baitbox image build --base IMAGE"
+        hint = "the daemon must reach the base image and Debian's packages; another base: image build --base IMAGE"
         raise BackendError(f"the runner image could not be built: {containers.sentence(ValueError(problem))}", hint)
     return found
 

@@ -96,6 +96,16 @@ class Tools(Protocol):
         ...
 
     @property
+    def programs(self) -> Sequence[str]:
+        """The other programs that packages call, as far as they are known."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What tells these tools from others of the same versions: an image's id; empty for this machine's."""
+        ...
+
+    @property
     def mounts(self) -> Sequence[tuple[str, str]]:
         """(host path, guest path) to bind read-only."""
         ...

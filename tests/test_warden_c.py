@@ -60,7 +60,8 @@ def clang_with_fuzzer(folder: Path) -> str:
 def test_the_units_under_sanitizers(tmp_path: Path) -> None:
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     assert compiler, "no C compiler: apt-get install gcc libc6-dev"
-    files = [*sorted(HERE.glob("test_*.c")), *(SOURCES / f"{name}.c" for name in ("spawn", "route", "datagram", "container"))]
+    others = (SOURCES / f"{name}.c" for name in ("spawn", "route", "datagram", "container"))
+    files = [*sorted(HERE.glob("test_*.c")), *others]
     program = compiled(compiler, SANITIZED, files, tmp_path / "test")
     # Undisturbed by a TMPDIR: the tests make their folders in /tmp, as short paths.
     done = run([str(program)], ASAN_OPTIONS="detect_leaks=0", UBSAN_OPTIONS="print_stacktrace=1")
