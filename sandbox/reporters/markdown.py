@@ -43,8 +43,9 @@ def render(
     """The whole report, or as much of it as GitHub takes, worst first."""
     head, foot = _head(report), _foot(report)
     table = _table(report)
-    missing = _section("Not looked at", _missing(report), _MISSING_BYTES, "reasons")
-    notes = _section("Notes on the lockfiles", (_note(note) for note in report.notes), _NOTES_BYTES, "notes")
+    reasons = sum(len(package.coverage.missing) for package in report.packages)
+    missing = _section("Not looked at", _missing(report), _MISSING_BYTES, reasons, "reasons")
+    notes = _section("Notes on the lockfiles", map(_note, report.notes), _NOTES_BYTES, len(report.notes), "notes")
     left = MOST_BYTES - sum(map(_size, (head, table, missing, notes, foot)))
     return head + _findings(report, left) + table + missing + notes + foot
 
@@ -67,7 +68,7 @@ def _table(report: Report) -> str:
     """One row for each package, worst first."""
     if not report.packages:
         return ""
-    rows, left_out = _fitting((_row(one) for one in worst_first(report.packages)), _TABLE_BYTES)
+    rows, left_out = _fitting(map(_row, worst_first(report.packages)), _TABLE_BYTES, len(report.packages))
     more = f"\nand {left_out} more packages, none of them worse than these; {_ELSEWHERE}\n" if left_out else ""
     return f"{_TABLE_HEAD}{rows}{more}\n"
 
@@ -98,7 +99,7 @@ def _findings(report: Report, budget: int) -> str:
     first = next((text for text in variants if _size(text) <= room), "")
     rest, left_out = "", len(packages) - bool(first)
     if first:
-        rest, left_out = _fitting((_package(one) for one in packages[1:]), room - _size(first))
+        rest, left_out = _fitting(map(_package, packages[1:]), room - _size(first), len(packages) - 1)
     more = f"The findings of {left_out} more packages are left out here; {_ELSEWHERE}.\n\n" if left_out else ""
     return f"{title}{first}{rest}{more}"
 
@@ -145,23 +146,21 @@ def _note(note: Note) -> str:
     return f"* {where}{code(note.text, 200)}\n"
 
 
-def _section(title: str, lines: Iterable[str], budget: int, of: str) -> str:
-    text, left_out = _fitting(lines, budget)
+def _section(title: str, lines: Iterable[str], budget: int, number: int, of: str) -> str:
+    text, left_out = _fitting(lines, budget, number)
     more = f"* and {left_out} more {of}; {_ELSEWHERE}\n" if left_out else ""
     return f"### {title}\n\n{text}{more}\n" if text or more else ""
 
 
-def _fitting(blocks: Iterable[str], budget: int) -> tuple[str, int]:
-    """The first blocks that together have at most `budget` bytes, and how many were left out."""
+def _fitting(blocks: Iterable[str], budget: int, number: int) -> tuple[str, int]:
+    """The first of `number` blocks that together have at most `budget` bytes, and how many were left out."""
     kept: list[str] = []
-    left_out = 0
     for block in blocks:
         budget -= _size(block)
-        if budget < 0 or left_out:
-            left_out += 1
-        else:
-            kept.append(block)
-    return "".join(kept), left_out
+        if budget < 0:
+            break
+        kept.append(block)
+    return "".join(kept), number - len(kept)
 
 
 def _size(text: str) -> int:

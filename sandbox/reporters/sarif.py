@@ -242,9 +242,7 @@ def _message(text: str, limit: int = 600, *, lines: bool = False) -> dict[str, s
 
 
 def _escaped(text: str) -> str:
-    for character in "\\[]":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("{", "{{").replace("}", "}}")
+    return text.replace("](", "] (").replace("{", "{{").replace("}", "}}")
 
 
 REPORTER = Reporter("SARIF 2.1.0 for code scanning", render, "application/sarif+json")
