@@ -9,18 +9,20 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox import __version__, errors, signals
+from sandbox import __version__, discovery, errors, signals, store_commands
 from sandbox.errors import BaitboxError, TargetError, UsageError
 from sandbox.options import offers
+from sandbox.output import emit
 
 if TYPE_CHECKING:
     from sandbox.events import Recording
+    from sandbox.progress import Progress
     from sandbox.reporters import Reporter
     from sandbox.schedule import Outcome
     from sandbox.settings import Settings
@@ -35,6 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+app.add_typer(store_commands.app, name="store")
 
 Targets = Annotated[
     list[str],
@@ -77,22 +81,19 @@ def baitbox(
 @app.command(short_help="Run each TARGET in a guest full of bait, and judge what it did.")
 @offers(
     "backend", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
-    "profiles", "cache", "sdist", "quiet",
+    "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist", "quiet",
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
-    import msgspec
-
-    from sandbox import kept, pipeline, progress, schedule
+    from sandbox import pipeline, schedule
 
     settings = _settings(flags, targets)
     pipeline.vet(settings)
-    with kept.folder(settings.keep, _reporter(settings).recorded) as keep:
-        with progress.shown(settings.quiet) as display:
-            outcome = schedule.check_all(targets, msgspec.structs.replace(settings, keep=keep), display)
-        for target, error in outcome.errors:
-            _tell(error, f"{target}: ")
-        return _report(outcome, settings, None if settings.keep else keep)
+    return _judge(settings, lambda settings, display: schedule.check_all(targets, settings, display))
+
+
+for _name, _command in discovery.load("commands", "COMMAND").items():
+    app.command(_name, short_help=_command.summary)(_command.run)
 
 
 @app.command(short_help="Judge a RECORDING again; nothing is run.")
@@ -179,7 +180,25 @@ def profiles(name: Name = "", **flags: Any) -> int:
     return errors.EXIT_CLEAN
 
 
-def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
+class _Shell:
+    """What `sandbox.commands.Shell` promises."""
+
+    def settings(self, flags: Mapping[str, Any], pyproject: str | None = None) -> Settings:
+        return _settings(flags, pyproject=pyproject)
+
+    def judge(self, settings: Settings, work: Callable[[Settings, Progress], Outcome]) -> int:
+        return _judge(settings, work)
+
+    def emit(self, text: str) -> None:
+        emit(text)
+
+    def tell(self, text: str) -> None:
+        from sandbox.plaintext import escape
+
+        print(escape(text), file=sys.stderr)
+
+
+def _settings(flags: Mapping[str, Any], targets: Sequence[str] = (), pyproject: str | None = None) -> Settings:
     from sandbox import settings
     from sandbox.targets import Target
 
@@ -190,7 +209,21 @@ def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
             "note: the pyproject.toml here is of a package under test: no settings are read from it",
             file=sys.stderr,
         )
-    return settings.load(flags, os.environ, here, packages)
+    return settings.load(flags, os.environ, here, packages, pyproject)
+
+
+def _judge(settings: Settings, work: Callable[[Settings, Progress], Outcome]) -> int:
+    """Do the work with its progress shown, tell its errors, write the report, and return the exit code."""
+    import msgspec
+
+    from sandbox import kept, progress
+
+    with kept.folder(settings.keep, _reporter(settings).recorded) as keep:
+        with progress.shown(settings.quiet) as display:
+            outcome = work(msgspec.structs.replace(settings, keep=keep), display)
+        for target, error in outcome.errors:
+            _tell(error, f"{target}: ")
+        return _report(outcome, settings, None if settings.keep else keep)
 
 
 def _recording(path: Path) -> Recording:
@@ -205,8 +238,6 @@ def _recording(path: Path) -> Recording:
 
 
 def _reporter(settings: Settings) -> Reporter:
-    from sandbox import discovery
-
     found: Reporter = discovery.load("reporters", "REPORTER")[settings.format]
     return found
 
@@ -260,19 +291,6 @@ def exit_code(outcome: Outcome, settings: Settings) -> int:
     return errors.EXIT_CLEAN
 
 
-def emit(text: str) -> None:
-    """Write data to stdout. A reader who went away (`| head`) is no error, and does not change the exit
-    code. Raises UsageError where it cannot be written: a full disk."""
-    try:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
-        sys.stdout.flush()
-    except OSError as error:
-        # Python flushes stdout once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise UsageError(f"the output cannot be written: {error.strerror}") from None
-
-
 def _tell(error: BaitboxError, prefix: str = "") -> None:
     from sandbox.plaintext import escape
 
@@ -300,7 +318,7 @@ def run(arguments: list[str]) -> int:
         command.main(["--help"], prog_name="baitbox", standalone_mode=False)
         return UsageError.exit_code
     try:
-        code = command.main(arguments, prog_name="baitbox", standalone_mode=False)
+        code = command.main(arguments, prog_name="baitbox", standalone_mode=False, obj=_Shell())
         return code if isinstance(code, int) else errors.EXIT_CLEAN
     except BaitboxError as error:
         _tell(error)

@@ -27,6 +27,12 @@ def default_cache() -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "baitbox"
 
 
+def default_store() -> Path:
+    """Where results are kept: `$XDG_DATA_HOME/baitbox`, by default `~/.local/share/baitbox`."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "baitbox"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How one invocation behaves. `load` makes it; only tests build it by hand."""
 
@@ -88,6 +94,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"metavar": "DIR", "shown": "~/.cache/baitbox"},
         ),
     ] = msgspec.field(default_factory=default_cache)
+    store: Annotated[
+        Path,
+        Meta(
+            description="Where results and their recordings are kept.",
+            extra={"metavar": "DIR", "shown": "~/.local/share/baitbox"},
+        ),
+    ] = msgspec.field(default_factory=default_store)
+    no_cache: Annotated[
+        bool,
+        Meta(description="Run anew what has a stored result; the new one is stored."),
+    ] = False
+    max_age: Annotated[
+        float,
+        Meta(
+            description="Run anew what was run longer ago: its dependencies may be others now.",
+            ge=0,
+            le=36500,
+            extra={"metavar": "DAYS"},
+        ),
+    ] = 7.0
+    reuse_inconclusive: Annotated[
+        bool,
+        Meta(description="Take stored results too in which something was not seen."),
+    ] = False
     sdist: Annotated[
         bool,
         Meta(description="PyPI: take the source distribution even where there is a wheel."),
@@ -162,14 +192,15 @@ def load(
     environment: Mapping[str, str],
     folder: Path,
     packages: Iterable[Path] = (),
+    pyproject: str | None = None,
 ) -> Settings:
     """The settings in force. `flags` by field name, None where not given; `folder` is where pyproject.toml is
-    looked for, `packages` are the package folders under test. Raises UsageError, naming where the unusable
-    value came from."""
+    looked for, `packages` are the package folders under test; `pyproject` is the text to read instead of that file.
+    Raises UsageError, naming where the unusable value came from."""
     known = options()
     values: dict[str, Any] = {}
-    if not inside_package(folder, packages):
-        for name, value in _from_file(folder / "pyproject.toml", known).items():
+    if pyproject is not None or not inside_package(folder, packages):
+        for name, value in _from_file(folder / "pyproject.toml", known, pyproject).items():
             where = f"`{known[name].key}` of [tool.baitbox] in pyproject.toml"
             values[name] = _convert(known[name], value, where)
     for option in known.values():
@@ -192,9 +223,10 @@ def inside_package(folder: Path, packages: Iterable[Path]) -> bool:
     return any(here.is_relative_to(package.resolve()) for package in packages)
 
 
-def _from_file(file: Path, known: Mapping[str, Option]) -> dict[str, Any]:
+def _from_file(file: Path, known: Mapping[str, Option], text: str | None = None) -> dict[str, Any]:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("baitbox", {})
+        text = file.read_text(encoding="utf-8") if text is None else text
+        table = tomllib.loads(text).get("tool", {}).get("baitbox", {})
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError, RecursionError) as error:
