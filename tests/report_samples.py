@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from sandbox import events
+from sandbox import digest_moved, events
 from sandbox.report import (
     Coverage,
     Evidence,
@@ -101,7 +101,10 @@ LOCK = "web/package-lock.json"
 
 GATE = report(
     "malicious",
-    package("is-odd", "3.0.1", "clean", Origin(file=LOCK, line=40, reason="changed", previous="3.0.0", direct=True)),
+    package(
+        "is-odd", "3.0.1", "clean", Origin(file=LOCK, line=40, reason="changed", previous="3.0.0", direct=True),
+        stored="2026-11-24T03:00:00Z",
+    ),
     package(
         "left-pod", "1.0.0", "malicious",
         Origin(file=LOCK, line=12, reason="new"), Origin(file="docs/package-lock.json", line=7, reason="new"),
@@ -117,6 +120,9 @@ GATE = report(
     package(
         "@acme/widget", "2.0.0", "suspicious", Origin(file=LOCK, line=99, reason="moved", direct=True),
         findings=(
+            digest_moved.finding(
+                "@acme/widget", "2.0.0", "", ["sha512:" + "0b" * 64], ["sha512:" + "0a" * 64], f"{LOCK}, line 99"
+            ),
             finding(
                 rule="long_sleep", title="slept for 3600 s", severity="low", confidence="low", verdict="suspicious",
                 package="@acme/widget", attack=(), decoys=(), ways_out=(),

@@ -84,7 +84,8 @@ def test_a_finding_is_a_result_at_the_line_that_brought_the_package_in() -> None
     assert first["properties"]["digest"] == "sha512:" + "0a" * 64
     levels = {(result["ruleId"], result["level"]) for result in found}
     assert levels == {
-        ("decoy_sent", "error"), ("unexpected_host", "warning"), ("long_sleep", "warning"), ("inconclusive", "note"),
+        ("decoy_sent", "error"), ("unexpected_host", "warning"), ("long_sleep", "warning"),
+        ("digest_moved", "warning"), ("inconclusive", "note"),
         ("inconclusive", "warning"), ("lockfile_note", "note"),
     }  # fmt: skip
     assert run(samples.GATE)["originalUriBaseIds"].keys() == {"SRCROOT"}
@@ -101,6 +102,9 @@ def test_each_result_names_its_rule_and_the_rules_are_described() -> None:
     assert {"T1041", "T1552.001"} <= set(sent["properties"]["tags"])
     assert float(sent["properties"]["security-severity"]) > 9
     assert sent["properties"]["precision"] == "high"
+    moved = next(rule for rule in rules if rule["id"] == "digest_moved")
+    assert moved["shortDescription"]["text"] == "the version is the same and its content is not"
+    assert "What to do: find out who changed the lockfile" in moved["help"]["markdown"]
 
 
 def test_a_target_without_a_lockfile_has_a_logical_location_only() -> None:

@@ -122,6 +122,7 @@ def _evidence(package: PackageReport, ran: dict[str, list[str]]) -> dict[str, An
             {"name": phase.name, "persona": phase.persona, "status": phase.status} for phase in package.coverage.phases
         ],
         "provenance": package.provenance.status,
+        "stored": package.stored,
         "recordings": list(ran),
     }
 

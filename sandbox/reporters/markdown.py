@@ -61,7 +61,9 @@ def _head(report: Report) -> str:
 def _foot(report: Report) -> str:
     backend = f", {code(report.tool.backend, 40)} backend" if report.tool.backend else ""
     tool = f"{code(f'{report.tool.name} {report.tool.version}'.strip(), 60)}{backend}"
-    return f"{tool}, {report.tool.rules} rules, {report.seconds:.1f} s\n"
+    stored = sum(bool(package.stored) for package in report.packages)
+    from_store = f", {stored} of {len(report.packages)} from the store" if stored else ""
+    return f"{tool}, {report.tool.rules} rules, {report.seconds:.1f} s{from_store}\n"
 
 
 def _table(report: Report) -> str:
@@ -132,7 +134,8 @@ def _finding(finding: Finding, phases: Sequence[str], most: int) -> Iterable[str
 
 def _evidence(item: Evidence) -> str:
     program = f" ({code(item.program, 100)})" if item.program else ""
-    return f"{item.at:.3f} s: {code(item.text, 200)}{program}"
+    when = f"{item.at:.3f} s: " if item.line else ""  # of a lockfile, there is no moment
+    return f"{when}{code(item.text, 200)}{program}"
 
 
 def _missing(report: Report) -> Iterable[str]:
