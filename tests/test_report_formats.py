@@ -99,6 +99,26 @@ def test_a_format_that_shows_recordings_says_so_where_there_are_none(texts: list
         assert reporter.render(samples.hostile(texts), recordings=None)
 
 
+def test_the_examples_in_the_documentation_are_what_the_formats_write() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "reports.md").read_text("utf-8")
+    examples = re.findall(r"<!-- golden: (\S+) -->\n```[a-z]*\n(.*?)```", page, re.DOTALL)
+    assert {name.split("/")[0] for name, _ in examples} == set(FORMATS)
+    for name, example in examples:
+        text = (GOLDEN / name).read_text("utf-8")
+        for part in example.removesuffix("\n").split("\n...\n"):
+            assert part in text, f"{name}: {part}"
+
+
+def test_every_format_has_a_section_in_the_documentation() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "reports.md").read_text("utf-8")
+    sections = re.findall(r"^## (\S+)$", page, re.MULTILINE)
+    assert {name.replace("_", "-") for name in FORMATS} <= set(sections)
+    rows = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| (yes|) ?\|$", page, re.MULTILINE)
+    shown = {name.replace("-", "_"): said == "yes" for name, said in rows}
+    assert shown == {name: REPORTERS[name].recorded for name in shown}
+    assert set(FORMATS) <= set(shown)
+
+
 def test_titles_and_media_are_told() -> None:
     for name in FORMATS:
         assert re.fullmatch(r"[a-z]+/[a-z0-9+.-]+", REPORTERS[name].media)
