@@ -43,6 +43,17 @@ def test_the_report_is_the_golden_file(name: str, sample: str, golden: Callable[
     golden(GOLDEN / name / f"{sample}.{FORMATS[name]}", text)
 
 
+def test_a_golden_file_that_differs_fails(
+    request: pytest.FixtureRequest, golden: Callable[[Path, str], None], tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_text("a\r\n", newline="")
+    golden(tmp_path / "x", "a\r\n")
+    if not request.config.getoption("--update-golden"):
+        for other in ("a\n", "a\r\nb", ""):
+            with pytest.raises(AssertionError, match="--update-golden"):
+                golden(tmp_path / "x", other)
+
+
 def test_there_is_no_golden_file_of_nothing() -> None:
     wanted = {GOLDEN / name / f"{sample}.{end}" for name, end in FORMATS.items() for sample in SAMPLES}
     assert {path for path in GOLDEN.rglob("*") if path.is_file() and path.parent.name in FORMATS} == wanted

@@ -30,7 +30,7 @@ _MEANING: dict[Verdict, str] = {
     "inconclusive": "not everything could be looked at, so it cannot be called clean",
     "clean": "everything ran, everything was watched, nothing was unexpected",
 }
-_TABLE_HEAD = "| verdict | package | looked at because | dependency | findings |\n| --- | --- | --- | --- | --- |\n"
+_ALWAYS, _OF_LOCKFILES = ("verdict", "package", "findings"), ("looked at because", "dependency")
 
 
 def render(
@@ -70,17 +70,23 @@ def _table(report: Report) -> str:
     """One row for each package, worst first."""
     if not report.packages:
         return ""
-    rows, left_out = _fitting(map(_row, worst_first(report.packages)), _TABLE_BYTES, len(report.packages))
+    columns = [*_ALWAYS, *(_OF_LOCKFILES if any(package.origins for package in report.packages) else ())]
+    head = _cells(columns) + _cells(["---"] * len(columns))
+    every = (_cells(_row(package)[: len(columns)]) for package in worst_first(report.packages))
+    rows, left_out = _fitting(every, _TABLE_BYTES, len(report.packages))
     more = f"\nand {left_out} more packages, none of them worse than these; {_ELSEWHERE}\n" if left_out else ""
-    return f"{_TABLE_HEAD}{rows}{more}\n"
+    return f"{head}{rows}{more}\n"
 
 
-def _row(package: PackageReport) -> str:
+def _cells(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |\n"
+
+
+def _row(package: PackageReport) -> list[str]:
     origins = ", ".join(_because(origin) for origin in package.origins[:2])
     more = f" and {len(package.origins) - 2} more" if len(package.origins) > 2 else ""
     findings = str(len(alike(package.findings))) if package.findings else ""
-    cells = [package.verdict, code(shown(package), 120), origins + more, how_direct(package), findings]
-    return f"| {' | '.join(cells)} |\n"
+    return [package.verdict, code(shown(package), 120), findings, origins + more, how_direct(package)]
 
 
 def _because(origin: Origin) -> str:
