@@ -11,7 +11,7 @@ import socket
 import tempfile
 import urllib.request
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,25 @@ import pytest
 
 NEEDS = ("native", "registry")
 passed: Counter[str] = Counter()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Golden files are written anew where that is asked for; look at the difference before you commit it."""
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew instead of comparing")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compares a whole text with a golden file."""
+
+    def compare(path: Path, text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="")
+        # Without the translation of line ends, which are part of what is compared.
+        assert path.read_bytes().decode("utf-8") == text, f"{path} differs: look, then run pytest --update-golden"
+
+    return compare
 
 
 def required() -> set[str]:

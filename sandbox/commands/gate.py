@@ -34,7 +34,7 @@ After = Annotated[Path | None, typer.Option("--after", metavar="FILE", help="And
 
 
 @offers(
-    "backend", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
+    "backend", "personas", "format", "output", "reports", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
     "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "quiet",
 )  # fmt: skip
 def gate(

@@ -43,8 +43,9 @@ def render(
     """The whole report, or as much of it as GitHub takes, worst first."""
     head, foot = _head(report), _foot(report)
     table = _table(report)
-    missing = _section("Not looked at", _missing(report), _MISSING_BYTES, "reasons")
-    notes = _section("Notes on the lockfiles", (_note(note) for note in report.notes), _NOTES_BYTES, "notes")
+    reasons = sum(len(package.coverage.missing) for package in report.packages)
+    missing = _section("Not looked at", _missing(report), _MISSING_BYTES, reasons, "reasons")
+    notes = _section("Notes on the lockfiles", map(_note, report.notes), _NOTES_BYTES, len(report.notes), "notes")
     left = MOST_BYTES - sum(map(_size, (head, table, missing, notes, foot)))
     return head + _findings(report, left) + table + missing + notes + foot
 
@@ -60,14 +61,16 @@ def _head(report: Report) -> str:
 def _foot(report: Report) -> str:
     backend = f", {code(report.tool.backend, 40)} backend" if report.tool.backend else ""
     tool = f"{code(f'{report.tool.name} {report.tool.version}'.strip(), 60)}{backend}"
-    return f"{tool}, {report.tool.rules} rules, {report.seconds:.1f} s\n"
+    stored = sum(bool(package.stored) for package in report.packages)
+    from_store = f", {stored} of {len(report.packages)} from the store" if stored else ""
+    return f"{tool}, {report.tool.rules} rules, {report.seconds:.1f} s{from_store}\n"
 
 
 def _table(report: Report) -> str:
     """One row for each package, worst first."""
     if not report.packages:
         return ""
-    rows, left_out = _fitting((_row(one) for one in worst_first(report.packages)), _TABLE_BYTES)
+    rows, left_out = _fitting(map(_row, worst_first(report.packages)), _TABLE_BYTES, len(report.packages))
     more = f"\nand {left_out} more packages, none of them worse than these; {_ELSEWHERE}\n" if left_out else ""
     return f"{_TABLE_HEAD}{rows}{more}\n"
 
@@ -98,7 +101,7 @@ def _findings(report: Report, budget: int) -> str:
     first = next((text for text in variants if _size(text) <= room), "")
     rest, left_out = "", len(packages) - bool(first)
     if first:
-        rest, left_out = _fitting((_package(one) for one in packages[1:]), room - _size(first))
+        rest, left_out = _fitting(map(_package, packages[1:]), room - _size(first), len(packages) - 1)
     more = f"The findings of {left_out} more packages are left out here; {_ELSEWHERE}.\n\n" if left_out else ""
     return f"{title}{first}{rest}{more}"
 
@@ -131,7 +134,8 @@ def _finding(finding: Finding, phases: Sequence[str], most: int) -> Iterable[str
 
 def _evidence(item: Evidence) -> str:
     program = f" ({code(item.program, 100)})" if item.program else ""
-    return f"{item.at:.3f} s: {code(item.text, 200)}{program}"
+    when = f"{item.at:.3f} s: " if item.line else ""  # of a lockfile, there is no moment
+    return f"{when}{code(item.text, 200)}{program}"
 
 
 def _missing(report: Report) -> Iterable[str]:
@@ -145,23 +149,21 @@ def _note(note: Note) -> str:
     return f"* {where}{code(note.text, 200)}\n"
 
 
-def _section(title: str, lines: Iterable[str], budget: int, of: str) -> str:
-    text, left_out = _fitting(lines, budget)
+def _section(title: str, lines: Iterable[str], budget: int, number: int, of: str) -> str:
+    text, left_out = _fitting(lines, budget, number)
     more = f"* and {left_out} more {of}; {_ELSEWHERE}\n" if left_out else ""
     return f"### {title}\n\n{text}{more}\n" if text or more else ""
 
 
-def _fitting(blocks: Iterable[str], budget: int) -> tuple[str, int]:
-    """The first blocks that together have at most `budget` bytes, and how many were left out."""
+def _fitting(blocks: Iterable[str], budget: int, number: int) -> tuple[str, int]:
+    """The first of `number` blocks that together have at most `budget` bytes, and how many were left out."""
     kept: list[str] = []
-    left_out = 0
     for block in blocks:
         budget -= _size(block)
-        if budget < 0 or left_out:
-            left_out += 1
-        else:
-            kept.append(block)
-    return "".join(kept), left_out
+        if budget < 0:
+            break
+        kept.append(block)
+    return "".join(kept), number - len(kept)
 
 
 def _size(text: str) -> int:

@@ -129,7 +129,8 @@ def _indicators(package: PackageReport, found: list[Sign]) -> Iterator[Object]:
         pattern = f"[file:hashes.'{algorithm}' = '{value}']"
         name = f"the archive of {plain(shown(package), 214)}"
         yield _object(
-            "indicator", f"{package.purl} {pattern}", name=name, indicator_types=kinds, pattern=pattern,
+            "indicator", f"{package.purl} {pattern}", name=name,
+            description=f"judged {package.verdict} by its behaviour", indicator_types=kinds, pattern=pattern,
             pattern_type="stix", valid_from=_time(0), external_references=_purl(package),
         )  # fmt: skip
     for sign in found:
