@@ -26,7 +26,7 @@ PLAN_SOURCES = ("ecosystems", "plan.py")
 """What makes an artifact's phases."""
 SENSOR_SOURCES = (
     "backends", "bait.py", "decoys", "furniture.py", "gateway", "guest.py", "link.py", "machine.py", "observe.py",
-    "persona.py", "recorder.py", "repository.py", "streams.py", "warden",
+    "persona.py", "recorder.py", "repository.py", "streams.py", "toolchain.py", "warden",
 )  # fmt: skip
 """What makes the guest, its bait and its internet, and what sees."""
 JUDGE_SOURCES = (

@@ -47,6 +47,14 @@ def required() -> set[str]:
     return {mark for mark in os.environ.get("BAITBOX_REQUIRE", "").split(",") if mark}
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """No test takes a result from the user's own store, or leaves one there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @cache
 def native_problem() -> str:
     """Why no guest can be made here; empty where one can."""
