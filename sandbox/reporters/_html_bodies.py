@@ -112,9 +112,7 @@ def _undone(part: decode.Part, encoding: str, allowance: Allowance) -> list[deco
     if encoding == "rot13":
         return [decode.whole(part.data.translate(ROT13))]
     layers = decode.layers(part, decode.long_runs(part.data), allowance)
-    # The decoder pads what it undoes with zeros.
-    found = [layer.part for layer in layers if layer.encoding == encoding][:_MOST_CANDIDATES]
-    return [msgspec.structs.replace(part, data=part.data.rstrip(b"\0")) for part in found]
+    return [layer.part for layer in layers if layer.encoding == encoding][:_MOST_CANDIDATES]
 
 
 def _legible(data: bytes) -> float:
@@ -133,6 +131,8 @@ def _names(tokens: list[tuple[str, str]]) -> tuple[str, ...]:
 
 
 def _view(encodings: tuple[str, ...], data: bytes, tokens: list[tuple[str, str]]) -> View:
+    if encodings and encodings[-1] in ("base64", "base32"):
+        data = data.rstrip(b"\0")  # with which the decoder fills up
     text = _text(data)
     marks = _html_tokens.marks(text, tokens)
     parts: list[tuple[str, str]] = []

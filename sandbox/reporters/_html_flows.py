@@ -6,6 +6,7 @@ they held could not be read; that is what a finding says, and no more.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 
 import msgspec
@@ -55,10 +56,15 @@ class Flow(msgspec.Struct, frozen=True):
 
 def flows(facts: Facts, findings: tuple[Finding, ...]) -> tuple[list[Flow], int]:
     """The paths of one recording, and how many more there are than are drawn."""
-    found = _recognised(facts)
+    found = _recognised(facts, {decoy for finding in findings for decoy in finding.decoys})
     outs = [flow.out.text for flow in found]
-    found += [flow for flow in followed(findings) if not any(flow.out.text in out for out in outs)]
+    found += [flow for flow in followed(findings) if not any(_host(flow.out.text) in out for out in outs)]
     return found[:_MOST], max(0, len(found) - _MOST)
+
+
+def _host(way: str) -> str:
+    """The host of a way out, without its port."""
+    return re.sub(r":\d+$", "", way.rsplit(" ", 1)[-1])
 
 
 def followed(findings: tuple[Finding, ...]) -> list[Flow]:
@@ -80,10 +86,13 @@ def followed(findings: tuple[Finding, ...]) -> list[Flow]:
     return found
 
 
-def _recognised(facts: Facts) -> list[Flow]:
+def _recognised(facts: Facts, stolen: set[str]) -> list[Flow]:
+    """Paths of bait that findings call stolen. What the package manager sends to its registry is not."""
     groups: dict[tuple[int, str], list[tuple[int, events.DecoySent, Connection]]] = defaultdict(list)
     for line, sent, connection in facts.sent:
         actor = _sender(facts, sent, connection)
+        if sent.decoy not in stolen or is_managers(actor, connection):
+            continue
         groups[actor.process.serial, _way(sent, connection)].append((line, sent, connection))
     reads = _reads(facts)
     found = []
@@ -109,13 +118,18 @@ def _recognised(facts: Facts) -> list[Flow]:
     return found
 
 
+def is_managers(actor: Actor, connection: Connection) -> bool:
+    """Whether this is the package manager itself, talking to its registry."""
+    return actor.role == "installer" and any(request.answered_by == "registry" for _, request in connection.requests)
+
+
 def _sender(facts: Facts, sent: events.DecoySent, connection: Connection) -> Actor:
     return facts.table.actors.get(sent.process) or connection.actor
 
 
 def _way(sent: events.DecoySent, connection: Connection) -> str:
     if sent.where == "dns":
-        return f"a lookup of {sent.host}" if sent.host else "a lookup"
+        return f"dns {sent.host}" if sent.host else "dns"
     ways = [request_way(request) for _, request in connection.requests]
     for way in ways:
         if sent.host and way.endswith(f" to {sent.host.lower()}"):

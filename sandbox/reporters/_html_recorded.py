@@ -16,6 +16,7 @@ from sandbox.plaintext import command, escape, home_relative, shorten
 from sandbox.report import PackageReport
 from sandbox.reporters._html_bodies import Decoder, View, visible
 from sandbox.reporters._html_events import Room, Texts, columns
+from sandbox.reporters._html_flows import is_managers
 
 _MOST_PROCESSES = 5000
 _MOST_REQUESTS = 1000
@@ -122,7 +123,10 @@ def _requests(facts: Facts, texts: Texts, decoder: Decoder) -> Iterator[dict[str
             owners[before[-1] if before else things[0][0] if things else 0].append(sent)
         for line, thing in things:
             registry = isinstance(thing, events.RequestSent) and thing.answered_by == "registry"
-            pending.append((0 if owners[line] else 2 if registry else 1, line, connection, thing, owners[line]))
+            rank = 2 if registry else 1
+            if owners[line] and not (registry and is_managers(connection.actor, connection)):
+                rank = 0
+            pending.append((rank, line, connection, thing, owners[line]))
     by_name: dict[str, list[tuple[int, events.DecoySent]]] = defaultdict(list)
     for line, sent, _ in facts.sent:
         if sent.where == "dns":
@@ -133,7 +137,8 @@ def _requests(facts: Facts, texts: Texts, decoder: Decoder) -> Iterator[dict[str
             found.append((0, line, _lookup(lookup, line, named, texts, decoder)))
     pending.sort(key=lambda one: one[:2])
     for rank, line, connection, thing, sents in pending[:_MOST_REQUESTS]:
-        found.append((rank, line, _request(connection, thing, line, sents, texts, decoder)))
+        one = _request(connection, thing, line, sents, texts, decoder)
+        found.append((rank, line, {**one, "everyday": rank == 2}))
     found.sort(key=lambda one: one[:2])
     yield from (one for _, _, one in found)
     yield from ({} for _ in pending[_MOST_REQUESTS:])

@@ -81,7 +81,7 @@ def form(values: list[str]) -> Form | None:
 def marks(text: str, wanted: list[tuple[str, str]]) -> list[tuple[int, int, str]]:
     """Where the tokens `wanted` (decoy and name) stand in `text`: from, to, and what to call them. Stretches are in
     order and do not overlap; tokens whose place is not sure are left out."""
-    found: dict[tuple[int, int], list[str]] = {}
+    found: dict[tuple[int, int], list[tuple[str, str]]] = {}
     for sure in (True, False):
         certain = list(found)
         for decoy, name in wanted:
@@ -95,9 +95,16 @@ def marks(text: str, wanted: list[tuple[str, str]]) -> list[tuple[int, int, str]
                     continue
             for span in spans:
                 if span in found or not _overlaps(span, found):
-                    label = f"{decoy}: {name}"
-                    found.setdefault(span, []).append(label)
-    return [(start, end, " or ".join(dict.fromkeys(labels))) for (start, end), labels in sorted(found.items())]
+                    found.setdefault(span, []).append((decoy, name))
+    return [(start, end, _label(names)) for (start, end), names in sorted(found.items())]
+
+
+def _label(names: list[tuple[str, str]]) -> str:
+    """What a stretch may be: `aws: access key id or production access key id`."""
+    by_decoy: dict[str, dict[str, None]] = {}
+    for decoy, name in names:
+        by_decoy.setdefault(decoy, {})[name] = None
+    return "; or ".join(f"{decoy}: {' or '.join(own)}" for decoy, own in by_decoy.items())
 
 
 def _overlaps(span: tuple[int, int], others: Iterable[tuple[int, int]]) -> bool:

@@ -23,11 +23,13 @@ const request = (recorded, one, show) => {
     ["by", `process ${one.process}: ${recorded.texts[one.program] || recorded.program(one.process)}`],
     ["to", one.place],
     ["size", `${bytes(one.size)}${one.kept < one.size ? `, of which the first ${bytes(one.kept)} were recorded` : ""}`],
-    ["answered", one.status === undefined ? "" : `${one.status}, by ${one.answered || "nobody in particular"}`],
+    ["answered", one.status === undefined ? "" : `${one.status}, ${
+      !one.answered || one.answered === "empty" ? "with a plausible nothing" : `by the ${one.answered}`}`],
   ];
-  const node = el("details", { class: one.tokens.length ? "request baited" : "request" },
+  const node = el("details", { class: one.tokens.length && !one.everyday ? "request baited" : "request" },
     el("summary", {}, el("strong", {}, one.method), " ", el("code", {}, one.url), " ",
-      one.tokens.length ? el("span", { class: "tag bait" }, `\u25c6 bait: ${one.tokens.length}`) : null, " ",
+      one.tokens.length ? el("span", { class: one.everyday ? "tag" : "tag bait" }, one.everyday
+        ? "with the package manager's own token" : `\u25c6 bait: ${one.tokens.length}`) : null, " ",
       el("span", { class: "soft" }, bytes(one.size))));
   let made = false;
   const fill = () => {
@@ -42,7 +44,7 @@ const request = (recorded, one, show) => {
         ? [el("h5", {}, name), views.map(layer)] : null))));
   };
   node.addEventListener("toggle", fill);
-  if (one.tokens.length) {
+  if (one.tokens.length && !one.everyday) {
     node.open = true;
     fill();
   }
@@ -51,9 +53,8 @@ const request = (recorded, one, show) => {
 
 const requests = (recorded, show) => {
   const all = recorded.data.requests;
-  const isRegistry = (one) => one.answered === "registry" && !one.tokens.length;
-  const telling = all.filter((one) => !isRegistry(one));
-  const registry = all.filter(isRegistry);
+  const telling = all.filter((one) => !one.everyday);
+  const registry = all.filter((one) => one.everyday);
   const box = el("div", { class: "requests" });
   const add = (many, from) => {
     many.slice(from, from + MANY).forEach((one, place) => {
@@ -73,7 +74,7 @@ const requests = (recorded, show) => {
   if (telling.length) add(telling, 0);
   else box.append(el("p", {}, "Nothing was sent to anybody but the registry."));
   if (registry.length) {
-    const more = button(`Also show ${count(registry.length, "request")} that the registry answered`, () => {
+    const more = button(`Also show ${count(registry.length, "everyday request")} that the registry answered`, () => {
       more.remove();
       add(registry, 0);
     });
