@@ -172,7 +172,7 @@ def test_the_policy_allows_the_pages_own_script_and_style_and_nothing_else() -> 
 def test_the_script_and_style_make_no_markup_and_reach_nothing() -> None:
     style, script = html.sources()
     makes_markup = ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "srcdoc", "</script", "<!--")
-    runs_or_reaches = ("eval(", "Function(", "import(", "fetch(", "XMLHttpRequest", "WebSocket", "Storage", "javascript:")
+    runs_or_reaches = ("eval(", "Function(", "import(", "fetch(", "XMLHttpRequest", "WebSocket", "Storage")
     for word in (*makes_markup, *runs_or_reaches):
         assert word not in script
     for word in ("url(", "@import", "</style"):
@@ -314,7 +314,8 @@ def test_keys_known_by_their_pieces_are_marked_whole() -> None:
     end = tokens["key in the environment (end)"]
     key = "sk-proj-" + "Ab1" * 30 + end
     event = sent(decoy="openai", token="key in the environment (end)")
-    assert marked(Decoder().views(f'"key": "{key}", "x": 1'.encode(), [event])) == [((), key, "openai: key in the environment (end)")]
+    views = Decoder().views(f'"key": "{key}", "x": 1'.encode(), [event])
+    assert marked(views) == [((), key, "openai: key in the environment (end)")]
 
 
 def test_where_it_is_not_sure_nothing_is_marked_and_the_layer_is_named() -> None:
