@@ -258,6 +258,7 @@ def test_several_personas_each_have_their_recording() -> None:
     page = html.page(whole(one), {"a": story().recording(), "b": other})
     assert "What was recorded, as laptop" in page and "What was recorded, as ci" in page
     assert len(Skeleton(page).blocks) == 2
+    assert page.count('class="path"') == 1, "the same path in both is told once"
 
 
 def test_nights_are_drawn_and_told() -> None:
@@ -449,11 +450,16 @@ def test_the_page_of_a_hundred_thousand_events_is_of_reasonable_size() -> None:
     assert len(data_of(page)["events"]["kind"]) == pytest.approx(100_000, abs=5)
 
 
+def paths_of(recording: events.Recording, *findings: report.Finding) -> tuple[list[_html_flows.Flow], int]:
+    stolen = {decoy for one in findings for decoy in one.decoys}
+    return _html_flows.completed(_html_flows.recognised(gather(recording), stolen), findings)
+
+
 # Paths of secrets -----------------------------------------------------------------------------------------------
 
 
 def test_the_path_of_a_secret_is_told_and_drawn() -> None:
-    (one,), more = _html_flows.flows(gather(story().recording()), (STOLEN,))
+    (one,), more = paths_of(story().recording(), STOLEN)
     assert more == 0 and one.recognised
     assert one.baits == (_html_flows.Step("bait", "npm_token: publish token", "~/.npmrc"),)
     assert [step.text for step in one.steps] == ["/usr/bin/dash -c 'node x.js'", "/usr/bin/node x.js"]
@@ -477,7 +483,7 @@ def test_bait_that_was_read_by_another_process_and_bait_of_no_file() -> None:
     for decoy in ("npm_token", "aws"):
         made.add(events.DecoySent, process=sender, decoy=decoy, token="x", connection=5, host="a.c.test", where="dns")
     stolen = finding(decoys=("npm_token", "aws"), ways_out=("dns a.c.test",))
-    (one,), _ = _html_flows.flows(gather(made.end(root).recording()), (stolen,))
+    (one,), _ = paths_of(made.end(root).recording(), stolen)
     assert one.baits[0].detail == "~/.npmrc"
     assert "no file of it was opened" in one.baits[1].detail
     assert one.steps[0].text.startswith("/usr/bin/cat") and one.steps[-1].text.startswith("/usr/bin/curl")
@@ -493,8 +499,8 @@ def test_what_the_package_manager_sends_to_its_registry_is_no_theft() -> None:
     made.add(events.DecoySent, process=root, decoy="npm_token", token="publish token", connection=5, host="r.test",
              where="header")  # fmt: skip
     recording = made.end(root).recording()
-    assert _html_flows.flows(gather(recording), ()) == ([], 0)
-    assert [flow.recognised for flow in _html_flows.flows(gather(recording), (STOLEN,))[0]] == [False]
+    assert paths_of(recording) == ([], 0)
+    assert [path.recognised for path in paths_of(recording, STOLEN)[0]] == [False]
     (request,) = data_of(page_of(recording))["requests"]
     assert request["everyday"] is True
 
