@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox import events, report
+from sandbox import cli, events, report
 from sandbox.bait import Draw, Person
 from sandbox.decoys.npm_token import DECOY as NPM_TOKEN
 from sandbox.decoys.openai import DECOY as OPENAI
@@ -31,6 +31,7 @@ from sandbox.reporters._html_index import trend
 from sandbox.reporters._html_markup import data_block, source_hash, tag
 from sandbox.reporters._html_recorded import recorded
 from tests.hostile_report import INJECTIONS, hostile_recording, hostile_report, large_recording
+from tests.packages.build import build
 from tests.recording import HOME, PROJECT, Story
 from tests.test_reporters import SAMPLES, finding, package, whole
 
@@ -109,7 +110,7 @@ def test_text_is_never_markup(value: str) -> None:
     made = tag("p", value, title=value)
     parsed = Skeleton(made)
     assert parsed.elements == [("p", ("title",))]
-    assert "".join(parsed.texts).isprintable()
+    assert "".join(parsed.texts).isprintable() and made.isascii()
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -118,7 +119,8 @@ def test_a_data_block_holds_what_was_put_in_and_ends_where_it_should(value: str)
     parsed = Skeleton(block)
     assert parsed.elements == [("script", ("type", "id"))]
     assert json.loads("".join(parsed.blocks)) == {"a": [value]}
-    assert not set("<>&\u2028\u2029") & set(block.removeprefix('<script type="application/json" id="x">')[:-9])
+    inside = block.removeprefix('<script type="application/json" id="x">').removesuffix("</script>")
+    assert inside.isascii() and not set("<>&") & set(inside)
 
 
 def test_attributes_that_are_not_wanted_are_left_out() -> None:
@@ -153,7 +155,7 @@ def test_hostile_text_in_every_field_makes_no_element_and_no_attribute() -> None
     assert not [name for _, name, _ in parsed.attributes if name.startswith("on") or name in ("style", "src", "srcdoc")]
     assert all(value.startswith("#") for _, name, value in parsed.attributes if name == "href")
     assert [name for name, _ in parsed.elements].count("script") == 5
-    assert "\u202e" not in page and "\u2028" not in page and "\x1b" not in page and "\x00" not in page
+    assert page.isascii() and "\x1b" not in page and "\x00" not in page
     assert "\\u202e" in page
 
 
@@ -517,3 +519,19 @@ def test_every_injection_survives_as_text() -> None:
     texts = "\n".join(Skeleton(html.page(hostile_report())).texts)
     for injection in INJECTIONS[:10]:
         assert injection in texts or json.dumps(injection)[1:-1] in texts
+
+
+@pytest.mark.native
+def test_a_check_writes_the_page_and_keeps_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    archive = build("npm-postinstall", tmp_path)
+    out = tmp_path / "report.html"
+    assert cli.run(["check", str(archive), "--quiet", "--format", "html", "--output", str(out)]) == 11
+    page = out.read_text("utf-8")
+    data = data_of(page)
+    sent_bait = [request for request in data["requests"] if request["tokens"] and not request["everyday"]]
+    assert sent_bait and any(bait for view in sent_bait[0]["body"] for _, bait in view["parts"])
+    assert 'class="flow lying"' in page and str(folder) not in page
+    assert list(folder.iterdir()) == []
