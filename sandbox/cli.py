@@ -23,12 +23,9 @@ from sandbox.output import emit
 if TYPE_CHECKING:
     from sandbox.events import Recording
     from sandbox.progress import Progress
-    from sandbox.reporters import Reporter
+    from sandbox.reporters import Recordings, Reporter
     from sandbox.schedule import Outcome
     from sandbox.settings import Settings
-
-WIDTH = 100
-"""Of a report that no terminal shows."""
 
 app = typer.Typer(
     name="baitbox",
@@ -81,8 +78,8 @@ def baitbox(
 
 @app.command(short_help="Run each TARGET in a guest full of bait, and judge what it did.")
 @offers(
-    "backend", "image", "runtime", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs",
-    "keep", "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist", "quiet",
+    "backend", "image", "runtime", "personas", "format", "output", "reports", "fail_on", "allow_inconclusive",
+    "timeout", "jobs", "keep", "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist", "quiet",
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
@@ -98,7 +95,7 @@ for _name, _command in discovery.load("commands", "COMMAND").items():
 
 
 @app.command(short_help="Judge a RECORDING again; nothing is run.")
-@offers("format", "output", "fail_on", "allow_inconclusive", "profiles")
+@offers("format", "output", "reports", "fail_on", "allow_inconclusive", "profiles")
 def judge(recording: RecordingFile, **flags: Any) -> int:
     """Judge a RECORDING again, with the rules and profiles of today. Nothing is run."""
     from sandbox import schedule
@@ -217,9 +214,9 @@ def _judge(settings: Settings, work: Callable[[Settings, Progress], Outcome]) ->
     """Do the work with its progress shown, tell its errors, write the report, and return the exit code."""
     import msgspec
 
-    from sandbox import kept, progress
+    from sandbox import kept, progress, written
 
-    with kept.folder(settings.keep, _reporter(settings).recorded) as keep:
+    with kept.folder(settings.keep, written.recorded(settings)) as keep:
         with progress.shown(settings.quiet) as display:
             outcome = work(msgspec.structs.replace(settings, keep=keep), display)
         for target, error in outcome.errors:
@@ -238,34 +235,26 @@ def _recording(path: Path) -> Recording:
         raise TargetError(f"{path} is not a recording: {error}") from None
 
 
-def _reporter(settings: Settings) -> Reporter:
-    found: Reporter = discovery.load("reporters", "REPORTER")[settings.format]
-    return found
-
-
 def _report(outcome: Outcome, settings: Settings, private: Path | None = None) -> int:
-    """Write the report as the settings say, and return the exit code. `private` is the folder of recordings that the
+    """Write the reports as the settings say, and return the exit code. `private` is the folder of recordings that the
     user does not keep."""
-    from sandbox import kept
+    from sandbox import kept, written
     from sandbox.plaintext import escape
 
-    reporter = _reporter(settings)
     report, recordings = kept.recordings(outcome.report, private)
-    given = recordings if reporter.recorded else None
-    if settings.output is None:
+
+    def show(reporter: Reporter, given: Recordings | None) -> None:
         emit(reporter.render(report, width=_width(), colour=_colour(), recordings=given))
-    else:
-        text = reporter.render(report, width=WIDTH, colour=False, recordings=given)
-        try:
-            settings.output.write_text(text, encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            raise UsageError(f"the report cannot be written to {settings.output}: {error.strerror}") from None
+
+    written.write(settings, report, recordings, show)
     for problem in recordings.problems.values():
         print(f"note: not all is in the report: {escape(problem)}", file=sys.stderr)
     return exit_code(outcome, settings)
 
 
 def _width() -> int:
+    from sandbox.written import WIDTH
+
     return min(shutil.get_terminal_size((WIDTH, 24)).columns, 140) if sys.stdout.isatty() else WIDTH
 
 

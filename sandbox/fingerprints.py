@@ -26,7 +26,7 @@ PLAN_SOURCES = ("ecosystems", "plan.py")
 SENSOR_SOURCES = (
     "backends", "bait.py", "containers.py", "decoys", "furniture.py", "gateway", "guest.py", "image_tools.py",
     "images.py", "link.py", "machine.py", "observe.py", "persona.py", "recorder.py", "repository.py", "streams.py",
-    "warden",
+    "toolchain.py", "warden",
 )  # fmt: skip
 """What makes the guest, its bait and its internet, and what sees."""
 JUDGE_SOURCES = (

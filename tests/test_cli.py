@@ -127,6 +127,25 @@ def test_the_report_can_go_to_a_file(results: dict[str, Any], capsys: pytest.Cap
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: the report cannot be written to no/")
 
 
+def test_several_reports_come_of_one_run_and_change_no_exit_code(
+    results: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    results["outcome"] = outcome(package("suspicious"))
+    assert cli.run(["check", "npm:x", "--report", "json=a.json", "--report", "terminal=b.txt"]) == 10
+    assert len(results["calls"]) == 1
+    for text in (capsys.readouterr().out, Path("a.json").read_text(), Path("b.txt").read_text()):
+        assert json.loads(text) == {"verdict": "suspicious"}
+
+
+@pytest.mark.parametrize("text", ["json", "xml=a", "json=no/a.json", "json=."])
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    results: dict[str, Any], capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    assert cli.run(["check", "npm:x", "--report", text]) == 2
+    assert results["calls"] == []
+    assert capsys.readouterr().err.startswith("error: ")
+
+
 def recorded(path: Path) -> Path:
     header = events.Header(package="left-pad", version="1.3.0", persona="laptop")
     with path.open("wb") as file:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -102,8 +102,9 @@ class Store:
         kept = tuple(packed.stored for packed in recordings)
         moment = time.time() if ran is None else ran
         values = run_values(key, moment, judge, report, kept)
-        with self._database.holding(alone=False):
+        with self._database.holding(alone=False), ExitStack() as undoing:
             for packed in recordings:
+                undoing.callback(self._take_back, packed.digest)
                 self._recordings.put(packed)
             with self._database.writing() as connection:
                 columns = ", ".join(values)
@@ -119,6 +120,7 @@ class Store:
                     "INSERT INTO served (run, artifact) SELECT ?, id FROM artifact WHERE digest = ? AND url = ?",
                     [(number, *pair) for pair in pairs],
                 )
+            undoing.pop_all()
         upkeep.tend(self._database, self._recordings)
         return StoredRun(
             id=number or 0, key=key, ran=moment, judge=judge, report=plain_report(report), recordings=kept
@@ -231,6 +233,12 @@ class Store:
         return upkeep.prune(
             self._database, self._recordings, keep_days=keep_days, most_bytes=most_bytes, dry_run=dry_run
         )
+
+    def _take_back(self, digest: str) -> None:
+        """Remove a recording's file unless a row names it: on a full disk it would be in the way."""
+        with suppress(StoreError, OSError):
+            if self._database.one("SELECT 1 FROM recording WHERE digest = ?", digest) is None:
+                self._recordings.path(digest).unlink(missing_ok=True)
 
     @contextmanager
     def _reading(self, recording: StoredRecording) -> Iterator[None]:
