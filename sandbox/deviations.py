@@ -27,6 +27,8 @@ class Judged:
         self._expectations = expectations
         self.deviations: dict[str, list[Deed]] = {}
         self.bait_reads: list[tuple[Deed, Entry | None]] = []
+        self.explained: list[tuple[Deed, Entry]] = []
+        """What a profile explains, but for the everyday opening and changing of files."""
         self._opens()
         self._changes()
         for deed in self._others():
@@ -50,6 +52,8 @@ class Judged:
         entry = self._expectations.explain(deed)
         if entry is None:
             self.deviations.setdefault(deed.verb, []).append(deed)
+        else:
+            self.explained.append((deed, entry))
         return entry
 
     def _opens(self) -> None:
@@ -69,6 +73,8 @@ class Judged:
                 if entry is not None:
                     if entry.is_own:
                         self._expectations.used.setdefault(entry, path)
+                        deed = deed_of(facts, verb, path, use.line, use.event, actor, count=use.count)
+                        self.explained.append((deed, entry))
                     continue
                 deed = deed_of(facts, verb, path, use.line, use.event, actor, count=use.count)
                 entry = self._judge(deed)

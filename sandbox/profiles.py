@@ -8,7 +8,7 @@ entry that names it in full: no wildcard ever covers bait.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -33,6 +33,8 @@ _REGISTRIES = "<registries>"
 _PACKAGE = "<package>"
 _PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _MANY_PAGES = 500
+PROPOSED = "proposed:"
+"""How the `why` of an entry begins that `baitbox learn` wrote and nobody has reviewed: such an entry is refused."""
 _AT = re.compile(r"^(?P<message>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
 
 Why = Annotated[str, msgspec.Meta(min_length=8)]
@@ -111,6 +113,11 @@ class Profiles:
         for name in sorted(self._sheets):
             for path, sheet in self._sheets[name]:
                 yield name, path, sheet
+
+    def with_sheets(self, sheets: Mapping[str, Sheet]) -> Profiles:
+        """These profiles and further sheets, by their ids, which are taken as they are."""
+        further = {name: [*self._sheets.get(name, []), (Path(), sheet)] for name, sheet in sheets.items()}
+        return Profiles({**self._sheets, **further}, self.ecosystem)
 
     def chain(self, name: str) -> list[Entry]:
         """The entries of a sheet and of all that it extends, its own first."""
@@ -279,6 +286,11 @@ def registry_hosts(header: Header) -> list[str]:
     return [host for host in dict.fromkeys(hosts) if host]
 
 
+def is_plain_name(package: str) -> bool:
+    """Whether a package's name, which comes from the guest, is one: no wildcard, and no path out of a folder."""
+    return bool(_PLAIN_NAME.fullmatch(package))
+
+
 def package_key(ecosystem: str, name: str) -> str:
     """A package's name as its sheet's file is called."""
     return re.sub(r"[-_.]+", "-", name).lower() if ecosystem == "pypi" else name
@@ -349,6 +361,8 @@ def _read(path: Path) -> Sheet:
 
 def _problem(entry: Expectation) -> str:
     """What is wrong with an entry that has the right types; empty where nothing is."""
+    if entry.why.lstrip().lower().startswith(PROPOSED):
+        return ".why: a proposal that nobody has reviewed: check it, and say the reason in its place"
     verbs = [verb for verb in VERBS if entry.globs(verb)]
     if not verbs:
         return f": says nothing: one of {', '.join(VERBS)} is needed"

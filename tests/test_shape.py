@@ -28,7 +28,9 @@ ACTING = frozenset({
 })  # fmt: skip
 """What nothing right of the recording may import: sockets, processes, clocks, the environment."""
 
-RIGHT_OF_THE_RECORDING = ("judge", "report", "events", "profiles", "rules", "reporters", "show")
+RIGHT_OF_THE_RECORDING = (
+    "judge", "report", "events", "profiles", "rules", "reporters", "show", "behaviour", "noise", "learn", "differences",
+)  # fmt: skip
 STARTS_PROGRAMS = ("process", "backends")
 REACHES_OUT = ("fetch", "upstream", "gateway.registry")
 ONLY_IMPORTED_BY = {"cli": ("__main__",), "schedule": ("cli",), "pipeline": ("cli", "schedule")}
