@@ -82,13 +82,14 @@ def expectations(seen: Sequence[Seen], headers: Sequence[Header]) -> Iterator[Ex
             _methods(deed),
             (_free(deed.arguments, behaviour.arguments),) if behaviour.verb in ("run", "survive") else (),
             _programs(deed),
+            _rare(sightings, headers),
         )
         groups[key][_glob(behaviour)] += sightings
     for key in sorted(groups):
-        verb, *conditions = key
+        verb, *conditions, rare = key
         fields: dict[str, Any] = dict(zip(("by", "phases", "methods", "args", "program"), conditions, strict=True))
         fields[VERBS[verb]] = _gathered(VERBS[verb], groups[key], headers)
-        yield Expectation(why=_why([one for found in groups[key].values() for one in found], headers), **fields)
+        yield Expectation(why=_why([one for found in groups[key].values() for one in found], headers, rare), **fields)
 
 
 def _glob(behaviour: Behaviour) -> str:
@@ -165,7 +166,7 @@ def _above(path: str, header: Header) -> Iterator[str]:
         folder = posixpath.dirname(folder)
 
 
-def _why(sightings: Sequence[Sighting], headers: Sequence[Header]) -> str:
+def _why(sightings: Sequence[Sighting], headers: Sequence[Header], rare: str) -> str:
     """The evidence: what was seen, how often, in which phases, by which programs, where it stands."""
     times = sum(sighting.deed.count for sighting in sightings)
     where = sorted({sighting.recording for sighting in sightings})
@@ -177,13 +178,14 @@ def _why(sightings: Sequence[Sighting], headers: Sequence[Header]) -> str:
         f"by {_few(programs)}" if programs else "",
         f"in {len(where)} of {len(headers)} recordings" if len(headers) > 1 else "",
         f"first in line {first.deed.line} of {first.name}: {first.words.text}",
-        _rare(where, headers),
+        rare,
     ]
     return f"{PROPOSED} {escape('; '.join(filter(None, parts)))}"
 
 
-def _rare(where: Sequence[int], headers: Sequence[Header]) -> str:
+def _rare(sightings: Sequence[Sighting], headers: Sequence[Header]) -> str:
     """Said of what only one of several repeats of the same run showed."""
+    where = sorted({sighting.recording for sighting in sightings})
     if len(where) > 1:
         return ""
     one = headers[where[0]]

@@ -133,7 +133,7 @@ class Quiet:
 
     def _word(self, word: str) -> str:
         found = _PLAIN_PATH.fullmatch(word)
-        if found is None or found["path"].startswith(_NETWORK_FILES) or "/dev/" in found["path"]:
+        if found is None or found["path"].startswith("/dev/"):
             return word
         return found["option"] + self.path(found["path"])
 
@@ -146,18 +146,18 @@ class Quiet:
         return text
 
     def _once(self, text: str, url: bool) -> str:
+        if not url:  # first: the random end of a name may look like a hash
+            text = _SEMAPHORE.sub(r"\g<keep><temp>", text)
+            folder = _TEMPORARY.match(text)
+            end = folder.end() if folder else len(text)
+            names = text[end:]
+            for name in _TEMPORARY_NAMES:
+                names = name.sub(r"\g<keep><temp>\g<rest>", names)
+            text = text[:end] + names
         if self._version is not None:
             text = self._version.sub(r"\g<keep><version>", text)
         for token, placeholder in _TOKENS:
             text = token.sub(rf"\g<keep>{placeholder}", text)
-        if not url:
-            text = _SEMAPHORE.sub(r"\g<keep><temp>", text)
-            folder = _TEMPORARY.match(text)
-            if folder:
-                names = text[folder.end() :]
-                for name in _TEMPORARY_NAMES:
-                    names = name.sub(r"\g<keep><temp>\g<rest>", names)
-                text = text[: folder.end()] + names
         return text
 
 
