@@ -143,7 +143,8 @@ def learn(
     **flags: Any,
 ) -> int:
     """Propose profile entries for all that no profile expects, each with its evidence. They are refused until somebody
-    has reviewed them. Exits 11, and learns nothing of it, where a rule calls it malicious or bait was touched."""
+    has reviewed them. Exits 11, and learns nothing of it, where a rule calls it malicious or bait was touched; 5 where
+    something was not seen."""
     from sandbox import discovery, entries, schedule, subjects
     from sandbox import learn as learns
 
@@ -159,7 +160,7 @@ def learn(
             print(f"note: proposed {path}", file=sys.stderr)
     elif files:
         emit("\n---\n".join(files.values()))
-    return errors.EXIT_MALICIOUS if proposal.refused else errors.EXIT_CLEAN
+    return learns.exit_code(proposal)
 
 
 @app.command()

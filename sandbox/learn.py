@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from sandbox import errors
 from sandbox.behaviour import Behaviour, behaviour_of
 from sandbox.deviations import Judged
 from sandbox.entries import Sighting, expectations, problem
@@ -21,7 +22,7 @@ from sandbox.judge import judge
 from sandbox.noise import Quiet
 from sandbox.plaintext import shorten
 from sandbox.profiles import Profiles, Sheet, package_key
-from sandbox.report import Finding
+from sandbox.report import Finding, PackageReport
 from sandbox.rules import Case, Rule, _places
 
 Named = tuple[str, Recording]
@@ -30,20 +31,24 @@ Named = tuple[str, Recording]
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """What was learned: a sheet for each package, by the id that its file would have. `refused` is why nothing, or
-    nothing of a package, was; `by_hand` what no entry can say, or a rule minds all the same."""
+    nothing of a package, was; `by_hand` what no entry can say, or a rule minds all the same; `missing` what the
+    recordings do not show."""
 
     sheets: dict[str, Sheet] = {}
     refused: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def propose(recordings: Sequence[Named], profiles: Profiles, rules: Mapping[str, Rule]) -> Proposal:
     """Learn from recordings of one ecosystem, merged. Raises ValueError where there is another among them."""
     if any(recording.header.ecosystem != profiles.ecosystem for _, recording in recordings):
         raise ValueError("recordings of different ecosystems cannot be learned from together")
-    refused = [text for name, recording in recordings for text in _malice(name, recording, profiles, rules)]
+    reports = [(name, judge(recording, profiles, rules)) for name, recording in recordings]
+    missing = tuple(f"{name}: {text}" for name, report in reports for text in report.coverage.missing)
+    refused = [text for name, report in reports for text in _malice(name, report, rules)]
     if refused:
-        return Proposal(refused=tuple(dict.fromkeys(refused)))
+        return Proposal(refused=tuple(dict.fromkeys(refused)), missing=missing)
     sightings: dict[tuple[str, Behaviour], list[Sighting]] = defaultdict(list)
     barred: dict[str, str] = {}
     by_hand: list[str] = []
@@ -65,28 +70,37 @@ def propose(recordings: Sequence[Named], profiles: Profiles, rules: Mapping[str,
     refused = [f"nothing is learned of {shorten(package, 80)}: it {text}" for package, text in barred.items()]
     sheets = _sheets(sightings, barred, recordings, profiles.ecosystem)
     left = _left(recordings, profiles, sheets, rules)
-    return Proposal(sheets=sheets, refused=tuple(refused), by_hand=tuple(dict.fromkeys([*by_hand, *left])))
+    by_hand = list(dict.fromkeys([*by_hand, *left]))
+    return Proposal(sheets=sheets, refused=tuple(refused), by_hand=tuple(by_hand), missing=missing)
 
 
 def talk(proposal: Proposal) -> Iterator[str]:
     """What a person must know beside the proposal, a line each."""
     yield from (f"refused: {text}" for text in proposal.refused)
     yield from (f"by hand: {text}" for text in proposal.by_hand)
+    yield from (f"not seen: {shorten(text, 300)}" for text in proposal.missing)
     if proposal.sheets:
         count = sum(len(sheet.expect) for sheet in proposal.sheets.values())
         yield f"note: {count} entries proposed; they count only when somebody has reviewed them (docs/profiles.md)"
-    elif not proposal.refused and not proposal.by_hand:
+    elif not (proposal.refused or proposal.by_hand or proposal.missing):
         yield "note: nothing to learn: profiles expect all of it"
+
+
+def exit_code(proposal: Proposal) -> int:
+    """What `baitbox learn` ends with: refused outranks that something was not seen."""
+    if proposal.refused:
+        return errors.EXIT_MALICIOUS
+    return errors.EXIT_INCONCLUSIVE if proposal.missing else errors.EXIT_CLEAN
 
 
 _ON_FILES = ("read", "write", "change")
 
 
-def _malice(name: str, recording: Recording, profiles: Profiles, rules: Mapping[str, Rule]) -> Iterable[str]:
+def _malice(name: str, report: PackageReport, rules: Mapping[str, Rule]) -> Iterable[str]:
     """Why a recording teaches nothing: a rule calls it malicious, or could not be asked."""
     if not rules:
         yield "there are no rules to judge by: nothing can be learned"
-    for finding in judge(recording, profiles, rules).findings:
+    for finding in report.findings:
         if finding.verdict == "malicious":
             yield f"{name} is malicious: {_told(finding)}: nothing is learned"
 

@@ -16,7 +16,7 @@ from sandbox.entries import as_yaml
 from sandbox.errors import UsageError
 from sandbox.events import Recording
 from sandbox.judge import judge
-from sandbox.learn import Proposal, propose, talk
+from sandbox.learn import Proposal, exit_code, propose, talk
 from sandbox.profiles import PROPOSED, Expectation, Profiles
 from sandbox.rules import Rule
 from tests.recording import HOME, NPM, PROJECT, Story
@@ -213,6 +213,18 @@ def test_ecosystems_are_not_mixed() -> None:
 
 def test_nothing_to_learn_is_said() -> None:
     assert list(talk(learned(story()))) == ["note: nothing to learn: profiles expect all of it"]
+
+
+def test_what_was_not_seen_is_said_and_is_no_success() -> None:
+    whole, cut = story(f"{HOME}/.thing"), story(f"{HOME}/.thing")
+    cut = Recording(cut.header, cut.events[:-1])
+    assert exit_code(learned(whole)) == 0
+    proposal = learned(whole, cut)
+    assert entries(proposal)
+    assert exit_code(proposal) == 5
+    assert "not seen: 1.jsonl: the recording was cut before the guest's end" in talk(proposal)
+    thief = events.read(Path(__file__).parent / "recordings" / "decoy_sent" / "fires.jsonl")
+    assert exit_code(learned(thief, cut)) == 11
 
 
 def test_the_file_is_yaml_whatever_the_evidence_holds() -> None:
