@@ -44,9 +44,8 @@ class Judged:
         return self._expectations.explain(deed) is not None
 
     def is_own_habit(self, deed: Deed) -> bool:
-        """Whether the package's own sheet explains a deed, rather than what all packages do."""
-        entry = self._expectations.explain(deed)
-        return entry is not None and entry.is_own
+        """Whether the package's own sheet explains a deed, and not only what all packages do."""
+        return self._expectations.explain_by_own(deed) is not None
 
     def _judge(self, deed: Deed) -> Entry | None:
         entry = self._expectations.explain(deed)

@@ -196,25 +196,31 @@ class Expectations:
         self._profiles = profiles
         self._header = header
         self._common = profiles.chain(profiles.ecosystem)
-        self._pages: dict[tuple[str, str, str], _Page] = {}
+        self._pages: dict[tuple[str, str, str, bool], _Page] = {}
         self.used: dict[Entry, str] = {}
         """The entries that explained something out of the ordinary (bait, or by a package's own sheet), each with
         the first thing that it explained."""
 
-    def page(self, role: str, package: str, kind: str) -> _Page:
-        """The page for a role of a package in a kind of phase; made once."""
+    def page(self, role: str, package: str, kind: str, *, own_only: bool = False) -> _Page:
+        """The page for a role of a package in a kind of phase; made once. `own_only`: of the package's own sheet."""
         package = package_key(self._profiles.ecosystem, package)
         if len(self._pages) > _MANY_PAGES:
             package = ""  # a hostile guest makes packages up; those without a page of their own have no exceptions
-        key = (role, package, kind)
+        key = (role, package, kind, own_only)
         page = self._pages.get(key)
         if page is None:
             sheet = f"packages/{self._profiles.ecosystem}/{package}"
             common = {entry.source for entry in self._common}
             own = [entry for entry in self._profiles.chain(sheet) if entry.source not in common]
-            entries = [entry for entry in own + self._common if _applies(entry.expectation, role, kind)]
+            every = own if own_only else own + self._common
+            entries = [entry for entry in every if _applies(entry.expectation, role, kind)]
             page = self._pages[key] = _Page(entries, self._header, package)
         return page
+
+    def explain_by_own(self, deed: Deed) -> Entry | None:
+        """The entry of the package's own sheet that makes a deed ordinary, whatever is so for everybody."""
+        page = self.page(deed.actor.role, deed.actor.package, deed.kind, own_only=True)
+        return page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)
 
     def explain(self, deed: Deed) -> Entry | None:
         """The entry that makes a deed ordinary; None makes it a deviation."""

@@ -21,10 +21,10 @@ REASONS = Path(__file__).parent / "tried.toml"
 HEAD = """\
 # Packages tried
 
-The most-installed packages with install scripts, native builds, or something to do at import, each run whole on {date}
-with `baitbox check`: installed, imported, its commands run. Written by `python -m tools.tried`; the reports are not kept
-here, so run it yourself to check one. *Profile* says whether the package needs a sheet of its own
-([profiles](profiles.md)); most need none.
+The most-installed packages with install scripts, native builds, or something to do at import, each run whole with
+`baitbox check` on {date}: installed, imported, its commands run. The page is written by `python -m tools.tried`; the
+reports are not kept here, so run a package yourself to check its line. *Profile* says whether it needs a sheet of its
+own ([profiles](profiles.md)); most need none.
 
 Guests have no internet but the registries. A package that fetches its program from somewhere else during its
 installation cannot finish it here, which makes it **inconclusive**, and is said; never suspicious, where its profile
