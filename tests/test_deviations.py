@@ -131,7 +131,8 @@ def test_an_own_habit_is_one_also_where_everybody_has_it(tmp_path: Path) -> None
     own = tmp_path / "packages" / "npm"
     own.mkdir(parents=True)
     (own / "thing.yaml").write_text("expect:\n- {read: ['/usr/share/t*'], why: because it is so}\n")
-    judged = look(tmp_path, story)
+    everybody = "expect:\n- {read: ['/usr/**'], why: because it is so}\n"
+    judged = look(tmp_path, story, sheet=everybody)
     deeds = [deed_of(judged._facts, "read", path, use.line, use.event, actor)
              for (path, _, actor, _), use in judged._facts.opened.items()]  # fmt: skip
     assert [judged.is_own_habit(deed) for deed in deeds if deed.subject.startswith("/usr/share")] == [True, False]
