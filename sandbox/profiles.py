@@ -196,31 +196,25 @@ class Expectations:
         self._profiles = profiles
         self._header = header
         self._common = profiles.chain(profiles.ecosystem)
-        self._pages: dict[tuple[str, str, str, bool], _Page] = {}
+        self._pages: dict[tuple[str, str, str], _Page] = {}
         self.used: dict[Entry, str] = {}
         """The entries that explained something out of the ordinary (bait, or by a package's own sheet), each with
         the first thing that it explained."""
 
-    def page(self, role: str, package: str, kind: str, *, own_only: bool = False) -> _Page:
-        """The page for a role of a package in a kind of phase; made once. `own_only`: of the package's own sheet."""
+    def page(self, role: str, package: str, kind: str) -> _Page:
+        """The page for a role of a package in a kind of phase; made once."""
         package = package_key(self._profiles.ecosystem, package)
         if len(self._pages) > _MANY_PAGES:
             package = ""  # a hostile guest makes packages up; those without a page of their own have no exceptions
-        key = (role, package, kind, own_only)
+        key = (role, package, kind)
         page = self._pages.get(key)
         if page is None:
             sheet = f"packages/{self._profiles.ecosystem}/{package}"
             common = {entry.source for entry in self._common}
             own = [entry for entry in self._profiles.chain(sheet) if entry.source not in common]
-            every = own if own_only else own + self._common
-            entries = [entry for entry in every if _applies(entry.expectation, role, kind)]
+            entries = [entry for entry in own + self._common if _applies(entry.expectation, role, kind)]
             page = self._pages[key] = _Page(entries, self._header, package)
         return page
-
-    def explain_by_own(self, deed: Deed) -> Entry | None:
-        """The entry of the package's own sheet that makes a deed ordinary, whatever is so for everybody."""
-        page = self.page(deed.actor.role, deed.actor.package, deed.kind, own_only=True)
-        return page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)
 
     def explain(self, deed: Deed) -> Entry | None:
         """The entry that makes a deed ordinary; None makes it a deviation."""
@@ -233,6 +227,18 @@ class Expectations:
                     self.used.setdefault(entry, deed.subject)
                 return entry
         return None
+
+    def explain_by_own(self, deed: Deed) -> Entry | None:
+        """The entry of the package's own sheet that makes a deed ordinary, whatever is so for everybody."""
+        package = package_key(self._profiles.ecosystem, deed.actor.package)
+        common = {entry.source for entry in self._common}
+        entries = [
+            entry
+            for entry in self._profiles.chain(f"packages/{self._profiles.ecosystem}/{package}")
+            if entry.source not in common and _applies(entry.expectation, deed.actor.role, deed.kind)
+        ]
+        page = _Page(entries, self._header, package)
+        return page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)
 
 
 def _applies(expectation: Expectation, role: str, kind: str) -> bool:
