@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import jsonschema
+import msgspec
 import pytest
 
 from sandbox import errors
@@ -11,6 +14,7 @@ from sandbox.behaviour import Behaviour, Change, Difference, Seen, Side, Told
 from sandbox.differences import as_json, as_text, exit_code, words
 from sandbox.report import Evidence, Finding, Verdict
 
+SCHEMA = Path(__file__).parent.parent / "docs" / "diff.schema.json"
 BEFORE, AFTER = Side(purl="pkg:npm/x@1", verdict="clean"), Side(purl="pkg:npm/x@2", verdict="suspicious")
 
 
@@ -84,6 +88,12 @@ def test_json_has_everything() -> None:
     assert found["new"][0]["seen"]["expected"] == "base"
     assert found["findings"][0]["known"] is False
     assert found["after"]["purl"] == "pkg:npm/x@2"
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8"))).validate(found)
+
+
+def test_the_schema_in_the_documentation_is_that_of_a_difference() -> None:
+    made = json.dumps(msgspec.json.schema(Difference), indent=2) + "\n"
+    assert SCHEMA.read_text("utf-8") == made, "run: python -m tests.test_differences"
 
 
 @pytest.mark.parametrize(
@@ -102,3 +112,7 @@ def test_exit_codes(verdict: Verdict, missing: tuple[str, ...], fail_on: str, al
     side = Side(purl="pkg:npm/x@2", verdict="clean", missing=missing)
     found = Difference(verdict=verdict, before=BEFORE, after=side)
     assert exit_code(found, fail_on, allow_inconclusive=allow) == code
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(json.dumps(msgspec.json.schema(Difference), indent=2) + "\n", "utf-8")
