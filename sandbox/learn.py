@@ -14,7 +14,7 @@ import msgspec
 
 from sandbox import errors
 from sandbox.behaviour import Behaviour, behaviour_of
-from sandbox.deviations import Judged
+from sandbox.deviations import Judged, plain_url
 from sandbox.entries import Sighting, expectations, problem
 from sandbox.events import Recording
 from sandbox.facts import gather
@@ -50,24 +50,31 @@ def propose(recordings: Sequence[Named], profiles: Profiles, rules: Mapping[str,
     if refused:
         return Proposal(refused=tuple(dict.fromkeys(refused)), missing=missing)
     sightings: dict[tuple[str, Behaviour], list[Sighting]] = defaultdict(list)
-    barred: dict[str, str] = {}
+    barred = {
+        package_key(profiles.ecosystem, finding.package): f"{_told(finding)} in {name}"
+        for name, report in reports
+        for finding in report.findings
+        if finding.decoys
+    }
     by_hand: list[str] = []
     for number, (name, recording) in enumerate(recordings):
         facts = gather(recording)
         judged = Judged(facts, profiles.for_recording(recording.header))
         case, quiet = Case(facts, judged), Quiet(recording.header, facts.planted)
         secrets = _places.secrets(recording.header)
+        asked = {(id(connection), plain_url(event.url)) for _, event, connection in facts.asked}
         for verb, deeds in judged.deviations.items():
             for deed in deeds:
                 package = package_key(profiles.ecosystem, deed.actor.package)
                 sighting = Sighting(recording=number, name=name, deed=deed, words=case.evidence(deed))
-                if verb == "send" or deed.decoy or (verb in _ON_FILES and secrets.find(deed.subject)):
+                bait = verb == "send" or deed.decoy or (id(deed.connection), deed.subject) in asked
+                if bait or (verb in _ON_FILES and secrets.find(deed.subject)):
                     barred.setdefault(package, f"{sighting.words.text} (line {deed.line} of {name})")
                 elif why_not := problem(deed, package):
                     by_hand.append(f"{shorten(package, 80)}: {sighting.words.text}: {why_not}")
                 else:
                     sightings[package, behaviour_of(deed, quiet)].append(sighting)
-    refused = [f"nothing is learned of {shorten(package, 80)}: it {text}" for package, text in barred.items()]
+    refused = [f"nothing is learned of {shorten(package, 80)}: {text}" for package, text in barred.items()]
     sheets = _sheets(sightings, barred, recordings, profiles.ecosystem)
     left = _left(recordings, profiles, sheets, rules)
     by_hand = list(dict.fromkeys([*by_hand, *left]))

@@ -156,6 +156,22 @@ def test_nothing_is_learned_of_who_opens_secrets(path: str) -> None:
     assert path.replace(HOME, "~") in why
 
 
+def test_nothing_is_learned_of_who_asks_where_bait_is_played() -> None:
+    told = Story()
+    root = told.begin("install", "install", NPM)
+    script = told.script(root)
+    told.add(
+        events.ConnectionOpened, process=script, protocol="tcp", address="198.51.100.7", port=443, host="code.test",
+        connection=1,
+    )  # fmt: skip
+    url = "https://code.test/user"
+    told.add(events.RequestSent, process=script, connection=1, method="GET", url=url, headers=[])
+    told.add(events.EndpointAsked, process=script, decoy="github", connection=1, url=url)
+    proposal = learned(told.end(root).whole())
+    assert proposal.sheets == {}
+    assert any("nothing is learned" in text for text in proposal.refused)
+
+
 def test_one_thief_among_several_recordings_spoils_all() -> None:
     thief = events.read(Path(__file__).parent / "recordings" / "decoy_sent" / "fires.jsonl")
     proposal = learned(story(f"{HOME}/.thing"), thief)
