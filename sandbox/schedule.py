@@ -9,21 +9,23 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import msgspec
 import psutil
 
-from sandbox import __version__, report
+from sandbox import __version__, report, subjects
 from sandbox.errors import BaitboxError
-from sandbox.progress import Prefixed, Progress
+from sandbox.progress import Prefixed, Progress, shown
 from sandbox.settings import Settings
 from sandbox.signals import LISTENED
 from sandbox.targets import Target
@@ -86,6 +88,25 @@ def check_all(
         for target, result in zip(targets, results, strict=True)
     )
     return Outcome(assemble(packages, time.monotonic() - began, backend), errors)
+
+
+def recorded(texts: Sequence[str], settings: Settings) -> list[list[subjects.Named]]:
+    """The recordings that each text stands for: a recording, or a target, which is run for each persona. One after
+    the other, because the same one may stand there several times. Raises BaitboxError where one cannot be had."""
+    from sandbox import pipeline
+
+    found = []
+    if not all(map(subjects.is_recording, texts)):
+        pipeline.vet(settings)
+    with tempfile.TemporaryDirectory(prefix="baitbox-") as scratch, shown(settings.quiet) as display:
+        for number, text in enumerate(texts, start=1):
+            paths = [text]
+            if not subjects.is_recording(text):
+                folder = (settings.keep or Path(scratch)) / (f"{number}" if len(texts) > 1 else "")
+                outcome = check_all([text], msgspec.structs.replace(settings, keep=folder), display)
+                paths = [path for package in outcome.report.packages for path in package.recordings]
+            found.append([(Path(path).name, subjects.read(Path(path))) for path in paths])
+    return found
 
 
 def assemble(packages: Sequence[report.PackageReport], seconds: float, backend: str = "") -> report.Report:
