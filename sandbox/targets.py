@@ -142,7 +142,7 @@ def _refuse_urls(text: str, rest: str) -> None:
         raise UsageError(f"{shown(text)} is a URL, which is not supported", "download it and check the file")
     if os.path.basename(rest) in _LOCKFILES:
         raise UsageError(
-            f"{shown(text)} is a lockfile, which is not supported yet", "check its packages one by one"
+            f"{shown(text)} is a lockfile, not a package", "`baitbox gate --after FILE` checks everything in it"
         )
 
 
