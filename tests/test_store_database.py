@@ -59,6 +59,12 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
 
+def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)  # what another user would find
+    with pytest.raises(StoreError, match="belongs to another user"):
+        Store.open(tmp_path / "store")
+
+
 def test_it_is_set_up_for_concurrent_use(tmp_path: Path) -> None:
     base = Database(tmp_path / "store")
     assert base.one("PRAGMA journal_mode") == "wal"
