@@ -7,6 +7,7 @@ in which no test with that mark passed: a green run then means that real guests 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import tempfile
 import urllib.request
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-NEEDS = ("native", "registry")
+NEEDS = ("native", "registry", "browser")
 passed: Counter[str] = Counter()
 
 
@@ -85,9 +86,16 @@ def registry_problem() -> str:
     return ""
 
 
+@cache
+def browser_problem() -> str:
+    """Why no headless Chromium can be driven here; empty where one can."""
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    return f"not installed: {', '.join(missing)} (apt-get install chromium chromium-driver)" if missing else ""
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run."""
-    problems = {"native": native_problem, "registry": registry_problem}
+    problems = {"native": native_problem, "registry": registry_problem, "browser": browser_problem}
     for mark in NEEDS:
         if item.get_closest_marker(mark) is not None and (problem := problems[mark]()):
             pytest.skip(f"{mark}: {problem}")

@@ -31,7 +31,7 @@ COLLECTOR = "collector.test"
 
 INJECTIONS = (
     "| a | b |\n| --- | --- |",
-    "`` ` ``` `",
+    "`` ` ``` `", "`", "``` x", "x `y` z", "`" * 200,
     "</code></details><script>alert(1)</script><img src=x onerror=alert(2)>",
     "@someone and @some-org/team #1 GH-2",
     "https://evil.test/x www.evil.test someone@evil.test",

@@ -43,6 +43,17 @@ def test_the_report_is_the_golden_file(name: str, sample: str, golden: Callable[
     golden(GOLDEN / name / f"{sample}.{FORMATS[name]}", text)
 
 
+def test_a_golden_file_that_differs_fails(
+    request: pytest.FixtureRequest, golden: Callable[[Path, str], None], tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_text("a\r\n", newline="")
+    golden(tmp_path / "x", "a\r\n")
+    if not request.config.getoption("--update-golden"):
+        for other in ("a\n", "a\r\nb", ""):
+            with pytest.raises(AssertionError, match="--update-golden"):
+                golden(tmp_path / "x", other)
+
+
 def test_there_is_no_golden_file_of_nothing() -> None:
     wanted = {GOLDEN / name / f"{sample}.{end}" for name, end in FORMATS.items() for sample in SAMPLES}
     assert {path for path in GOLDEN.rglob("*") if path.is_file() and path.parent.name in FORMATS} == wanted
@@ -85,9 +96,9 @@ def test_json_takes_a_name_that_is_not_utf_8(texts: list[str]) -> None:
 def test_a_report_of_many_packages_is_bounded(name: str) -> None:
     many = samples.report(
         "malicious",
-        *(samples.package(f"p{number}", "1.0.0", "malicious", findings=(samples.finding(),)) for number in range(3000)),
+        *(samples.package(f"p{number}", "1.0.0", "malicious", findings=(samples.finding(),)) for number in range(1000)),
     )
-    assert len(REPORTERS[name].render(many)) < 30_000_000
+    assert len(REPORTERS[name].render(many)) < 10_000_000
 
 
 @given(st.lists(st.sampled_from(samples.INJECTIONS), min_size=1, max_size=5))
@@ -97,6 +108,26 @@ def test_a_format_that_shows_recordings_says_so_where_there_are_none(texts: list
         reporter = REPORTERS[name]
         assert reporter.recorded
         assert reporter.render(samples.hostile(texts), recordings=None)
+
+
+def test_the_examples_in_the_documentation_are_what_the_formats_write() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "reports.md").read_text("utf-8")
+    examples = re.findall(r"<!-- golden: (\S+) -->\n```[a-z]*\n(.*?)```", page, re.DOTALL)
+    assert {name.split("/")[0] for name, _ in examples} == set(FORMATS)
+    for name, example in examples:
+        text = (GOLDEN / name).read_text("utf-8")
+        for part in example.removesuffix("\n").split("\n...\n"):
+            assert part in text, f"{name}: {part}"
+
+
+def test_every_format_has_a_section_in_the_documentation() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "reports.md").read_text("utf-8")
+    sections = re.findall(r"^## (\S+)$", page, re.MULTILINE)
+    assert {name.replace("_", "-") for name in FORMATS} <= set(sections)
+    rows = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| (yes|) ?\|$", page, re.MULTILINE)
+    shown = {name.replace("-", "_"): said == "yes" for name, said in rows}
+    assert shown == {name: REPORTERS[name].recorded for name in shown}
+    assert set(FORMATS) <= set(shown)
 
 
 def test_titles_and_media_are_told() -> None:

@@ -90,6 +90,19 @@ def test_a_host_that_others_use_rightly_is_no_indicator(answered_by: str) -> Non
     assert values(report, {"r": story.recording()}) == (set() if answered_by == "registry" else {("url", url)})
 
 
+def test_other_requests_on_the_connection_that_bait_left_by_are_no_indicators() -> None:
+    story = Story()
+    for url in ("https://mirror.test/before", "https://taker.test/in", "https://mirror.test/after"):
+        story.add(events.RequestSent, connection=1, method="POST", url=url, headers=[])
+        if "taker" in url:
+            sent = {"decoy": "aws", "token": "key", "host": "taker.test", "where": "body"}
+            story.add(events.DecoySent, connection=1, **sent)
+    evidence = msgspec.structs.replace(samples.finding().evidence[0], at=0.002, phase="", line=4)
+    found = (samples.finding(evidence=(evidence,), ways_out=(), attack=()),)
+    report = samples.report("malicious", samples.package("x", "1.0.0", "malicious", findings=found, recordings=("r",)))
+    assert values(report, {"r": story.recording()}) == {("host", "taker.test"), ("url", "https://taker.test/in")}
+
+
 def test_the_same_indicator_stands_once_with_its_worst() -> None:
     low = samples.finding(verdict="suspicious", confidence="low", attack=("T1041",))
     both = samples.package("x", "1.0.0", "malicious", findings=(low, samples.finding(attack=("T1041",))))
@@ -111,6 +124,7 @@ def test_no_cell_is_a_formula(texts: list[str]) -> None:
 
 
 @given(st.text(st.characters()) | st.sampled_from(samples.INJECTIONS))
+@settings(deadline=None)
 def test_a_cell_is_one_line_that_is_read_back(text: str) -> None:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerow([indicators.cell(text), "end"])

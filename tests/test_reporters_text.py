@@ -70,6 +70,7 @@ def test_no_text_breaks_out_of_the_markdown(texts: list[str]) -> None:
 
 
 @given(st.text(st.characters(), max_size=60) | st.sampled_from(samples.INJECTIONS))
+@settings(deadline=None)
 def test_a_code_span_is_one_in_a_table_too(text: str) -> None:
     span = markdown.code(text, 200)
     tokens = PARSER.parse(f"| a | b |\n| --- | --- |\n| {span} | end |\n")
@@ -168,6 +169,7 @@ def test_no_text_becomes_a_command(texts: list[str]) -> None:
 
 
 @given(st.text(st.characters(), max_size=60) | st.sampled_from(samples.INJECTIONS))
+@settings(deadline=None)
 def test_a_command_holds_any_text(text: str) -> None:
     line = github.command("error", text, file=text, line=3, title=text)
     assert len(line.splitlines()) == 1

@@ -9,6 +9,7 @@ counted where it would have stood.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 
 from sandbox.report import Evidence, Finding, Note, Origin, PackageReport, Report, Verdict
@@ -23,6 +24,9 @@ _TABLE_BYTES = 20_000
 _MISSING_BYTES = 8_000
 _NOTES_BYTES = 8_000
 _MANY = 8
+_SENTENCE = 400
+_BACKTICKS = re.compile("`+")
+_LONGEST_FENCE = 3
 _ELSEWHERE = "`--format json` has everything"
 _MEANING: dict[Verdict, str] = {
     "malicious": "something here hunts secrets, or does what no honest package does",
@@ -30,7 +34,7 @@ _MEANING: dict[Verdict, str] = {
     "inconclusive": "not everything could be looked at, so it cannot be called clean",
     "clean": "everything ran, everything was watched, nothing was unexpected",
 }
-_TABLE_HEAD = "| verdict | package | looked at because | dependency | findings |\n| --- | --- | --- | --- | --- |\n"
+_ALWAYS, _OF_LOCKFILES = ("verdict", "package", "findings"), ("looked at because", "dependency")
 
 
 def render(
@@ -70,17 +74,23 @@ def _table(report: Report) -> str:
     """One row for each package, worst first."""
     if not report.packages:
         return ""
-    rows, left_out = _fitting(map(_row, worst_first(report.packages)), _TABLE_BYTES, len(report.packages))
+    columns = [*_ALWAYS, *(_OF_LOCKFILES if any(package.origins for package in report.packages) else ())]
+    head = _cells(columns) + _cells(["---"] * len(columns))
+    every = (_cells(_row(package)[: len(columns)]) for package in worst_first(report.packages))
+    rows, left_out = _fitting(every, _TABLE_BYTES, len(report.packages))
     more = f"\nand {left_out} more packages, none of them worse than these; {_ELSEWHERE}\n" if left_out else ""
-    return f"{_TABLE_HEAD}{rows}{more}\n"
+    return f"{head}{rows}{more}\n"
 
 
-def _row(package: PackageReport) -> str:
+def _cells(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |\n"
+
+
+def _row(package: PackageReport) -> list[str]:
     origins = ", ".join(_because(origin) for origin in package.origins[:2])
     more = f" and {len(package.origins) - 2} more" if len(package.origins) > 2 else ""
     findings = str(len(alike(package.findings))) if package.findings else ""
-    cells = [package.verdict, code(shown(package), 120), origins + more, how_direct(package), findings]
-    return f"| {' | '.join(cells)} |\n"
+    return [package.verdict, code(shown(package), 120), findings, origins + more, how_direct(package)]
 
 
 def _because(origin: Origin) -> str:
@@ -141,12 +151,12 @@ def _evidence(item: Evidence) -> str:
 def _missing(report: Report) -> Iterable[str]:
     for package in worst_first(report.packages):
         for text in package.coverage.missing:
-            yield f"* {code(shown(package), 120)}: {code(text, 200)}\n"
+            yield f"* {code(shown(package), 120)}: {code(text, _SENTENCE)}\n"
 
 
 def _note(note: Note) -> str:
     where = f"{code(place(note.file, note.line), 120)}: " if note.file else ""
-    return f"* {where}{code(note.text, 200)}\n"
+    return f"* {where}{code(note.text, _SENTENCE)}\n"
 
 
 def _section(title: str, lines: Iterable[str], budget: int, number: int, of: str) -> str:
@@ -171,9 +181,16 @@ def _size(text: str) -> int:
 
 
 def code(text: str, limit: int) -> str:
-    """A hostile text as a code span, which holds in a table too: there is no backtick and no bar in it."""
-    shown_text = plain(text, limit).replace("`", "\\x60").replace("|", "\\x7c")
-    return f"`{shown_text}`" if shown_text.strip() else "`(nothing)`"
+    """A hostile text as a code span, which holds in a table too: its fence is longer than any run of backticks in it,
+    and there is no bar in it."""
+    shown_text = plain(text, limit).replace("|", "\\x7c")
+    longest = max(map(len, _BACKTICKS.findall(shown_text)), default=0)
+    if longest > _LONGEST_FENCE:  # readers give up at some length
+        shown_text, longest = shown_text.replace("`", "\\x60"), 0
+    if not shown_text.strip():
+        return "`(nothing)`"
+    fence = "`" * (longest + 1)
+    return f"{fence} {shown_text} {fence}" if longest else f"{fence}{shown_text}{fence}"
 
 
 def html_code(text: str, limit: int) -> str:
