@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.locked_targets import Places, Unchecked, places, target
@@ -148,6 +148,7 @@ def test_the_places_of_this_machine_have_the_package_managers_defaults() -> None
     assert found.folder is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.builds(
         Locked,

@@ -175,6 +175,22 @@ def test_what_is_for_another_system_is_installed_here_all_the_same(change: Chang
     assert "another system" in packages["npm:apple-words@1.0.0"]["coverage"]["not_exercised"][0]
 
 
+def test_an_archive_and_a_folder_of_the_project_itself_are_run(change: Change) -> None:
+    thief = change.content("deep-count-1.1.0.tgz")
+    change.repository.commit({"web/package-lock.json": npm_lock({})})
+    build.npm_folder(change.repository.root / "shared", "own-words", WORDS)
+    change.repository.write({
+        "web/own.tgz": thief,
+        "web/package-lock.json": npm_lock({
+            "deep-count": package("1.1.0", thief, resolved="file:own.tgz"),
+            "own-words": {"resolved": "../shared/own-words", "link": True},
+        }),
+    })  # fmt: skip
+    _, packages = change.report("--base", "HEAD", code=11)
+    assert packages["npm:./web/own.tgz"]["verdict"] == "malicious"
+    assert packages["npm:./shared/own-words"]["verdict"] == "clean"
+
+
 def test_a_job_on_github_gets_its_summary_and_annotations(change: Change, tmp_path: Path) -> None:
     change.repository.commit({"package-lock.json": npm_lock({})})
     strange = package("1.0.0", resolved="git+ssh://git@forge.test/words.git#0123456789abcdef")
