@@ -188,7 +188,11 @@ def _removed(lock: Lock, removed: Sequence[Locked]) -> list[Note]:
 
 
 def _reported(item: _Item, checked: PackageReport | None) -> PackageReport:
-    """The report on one package: what its run showed, what its lockfile shows, and where it is named."""
+    """The report on one package: what its run showed, what its lockfile shows, and where it is named.
+
+    What an earlier version is known to have done can be told apart here: `origins` names it (`previous`), and nothing
+    that follows looks at what was found.
+    """
     entry = item.entry
     if checked is None or not checked.purl:
         purl = local_packages.purl(entry.ecosystem, entry.name, entry.version)
