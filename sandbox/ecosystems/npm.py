@@ -119,7 +119,7 @@ class Npm:
         imports, notes = _imports(artifact, files, tools, base, seconds)
         if _is_foreign(artifact.manifest):
             # It may refuse to load here, and rightly so.
-            imports = [msgspec.structs.replace(phase, either="") for phase in imports]
+            imports = [msgspec.structs.replace(phase, either="", required=False) for phase in imports]
             notes.insert(0, "The package is for another system than the guest's: what it does there is not seen.")
         names, left_out = _bins(artifact, files, installed, project)
         runs, more = _runs(names, left_out, base, project, seconds)
