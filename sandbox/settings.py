@@ -40,6 +40,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "native", "docker"],
         Meta(description="Where the guest runs."),
     ] = "auto"
+    image: Annotated[
+        str,
+        Meta(
+            description="Docker: the image that guests are made of, with its own npm or pip.",
+            extra={"metavar": "IMAGE", "shown": "one that baitbox builds"},
+        ),
+    ] = ""
+    runtime: Annotated[
+        str,
+        Meta(
+            description="Docker: the OCI runtime that makes the container.",
+            extra={"metavar": "NAME", "shown": "the daemon's"},
+        ),
+    ] = ""
     personas: Annotated[
         tuple[str, ...],
         Meta(
@@ -165,7 +179,7 @@ def _option(field: msgspec.structs.FieldInfo) -> Option:
     extra = meta.extra or {}
     choices = get_args(bare) if get_origin(bare) is Literal else names_in(extra.get("choices", ""))
     default = f"{field.default:g}" if isinstance(field.default, float) else f"{field.default}"
-    if field.default in (None, (), msgspec.NODEFAULT) or bare is bool:
+    if field.default in (None, (), "", msgspec.NODEFAULT) or bare is bool:
         default = ""
     return Option(
         name=field.name,
@@ -193,14 +207,15 @@ def load(
     environment: Mapping[str, str],
     folder: Path,
     packages: Iterable[Path] = (),
+    pyproject: str | None = None,
 ) -> Settings:
     """The settings in force. `flags` by field name, None where not given; `folder` is where pyproject.toml is
-    looked for, `packages` are the package folders under test. Raises UsageError, naming where the unusable
-    value came from."""
+    looked for, `packages` are the package folders under test; `pyproject` is the text to read instead of that file.
+    Raises UsageError, naming where the unusable value came from."""
     known = options()
     values: dict[str, Any] = {}
-    if not inside_package(folder, packages):
-        for name, value in _from_file(folder / "pyproject.toml", known).items():
+    if pyproject is not None or not inside_package(folder, packages):
+        for name, value in _from_file(folder / "pyproject.toml", known, pyproject).items():
             where = f"`{known[name].key}` of [tool.baitbox] in pyproject.toml"
             values[name] = _convert(known[name], value, where)
     for option in known.values():
@@ -223,9 +238,10 @@ def inside_package(folder: Path, packages: Iterable[Path]) -> bool:
     return any(here.is_relative_to(package.resolve()) for package in packages)
 
 
-def _from_file(file: Path, known: Mapping[str, Option]) -> dict[str, Any]:
+def _from_file(file: Path, known: Mapping[str, Option], text: str | None = None) -> dict[str, Any]:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("baitbox", {})
+        text = file.read_text(encoding="utf-8") if text is None else text
+        table = tomllib.loads(text).get("tool", {}).get("baitbox", {})
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError, RecursionError) as error:
