@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox import __version__, discovery, errors, signals, store_commands
+from sandbox import __version__, discovery, errors, image_commands, signals, store_commands
 from sandbox.errors import BaitboxError, TargetError, UsageError
 from sandbox.options import offers
 from sandbox.output import emit
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 
 app.add_typer(store_commands.app, name="store")
+app.add_typer(image_commands.app, name="image")
 
 Targets = Annotated[
     list[str],
@@ -77,8 +78,8 @@ def baitbox(
 
 @app.command(short_help="Run each TARGET in a guest full of bait, and judge what it did.")
 @offers(
-    "backend", "personas", "format", "output", "reports", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
-    "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist", "quiet",
+    "backend", "image", "runtime", "personas", "format", "output", "reports", "fail_on", "allow_inconclusive",
+    "timeout", "jobs", "keep", "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist", "quiet",
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
@@ -145,7 +146,7 @@ def doctor(
     if network:
         checks += doctors.registries()
     emit(doctors.as_json(checks) if style == "json" else doctors.table(checks))
-    return errors.EXIT_CLEAN if doctors.native_works(checks) else errors.BackendError.exit_code
+    return errors.EXIT_CLEAN if doctors.any_works(checks) else errors.BackendError.exit_code
 
 
 @app.command()

@@ -22,14 +22,13 @@ from sandbox.backends import Backend
 from sandbox.errors import BackendError, StoreError, TargetError
 from sandbox.persona import Persona
 from sandbox.plaintext import escape
-from sandbox.plan import Artifact, Limits
+from sandbox.plan import Artifact, Limits, Tools
 from sandbox.profiles import Profiles
 from sandbox.registries import Registries
 from sandbox.report import PackageReport
 from sandbox.settings import Settings
 from sandbox.store import Packed, RunKey, Store, StoredRecording, StoredRun, pack
 from sandbox.store.rows import plain_report
-from sandbox.toolchain import HostTools
 
 Judging = Callable[[Sequence[Path]], PackageReport]
 """Judges the recordings of one run, one for each persona, with the rules and profiles of today."""
@@ -61,7 +60,7 @@ def memory(
     who: Sequence[Persona],
     limits: Limits,
     registries: Registries,
-    tools: HostTools,
+    tools: Tools,
     backend: Backend,
     step: Callable[[str], None],
 ) -> Memory:

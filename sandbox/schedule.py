@@ -59,7 +59,7 @@ def check_all(
     from sandbox.pipeline import choose_backend
 
     began = time.monotonic()
-    backend = choose_backend(settings.backend).name
+    backend = choose_backend(settings).name
     progress.step(f"guests are made by the {backend} backend")
     settings = msgspec.structs.replace(settings, backend=backend)
     jobs = min(workers(settings), len(targets))

@@ -40,6 +40,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "native", "docker"],
         Meta(description="Where the guest runs."),
     ] = "auto"
+    image: Annotated[
+        str,
+        Meta(
+            description="Docker: the image that guests are made of, with its own npm or pip.",
+            extra={"metavar": "IMAGE", "shown": "one that baitbox builds"},
+        ),
+    ] = ""
+    runtime: Annotated[
+        str,
+        Meta(
+            description="Docker: the OCI runtime that makes the container.",
+            extra={"metavar": "NAME", "shown": "the daemon's"},
+        ),
+    ] = ""
     personas: Annotated[
         tuple[str, ...],
         Meta(
@@ -173,7 +187,7 @@ def _option(field: msgspec.structs.FieldInfo) -> Option:
     offered = names_in(extra.get("choices", ""))
     choices = get_args(bare) if get_origin(bare) is Literal else offered
     default = f"{field.default:g}" if isinstance(field.default, float) else f"{field.default}"
-    if field.default in (None, (), msgspec.NODEFAULT) or bare is bool:
+    if field.default in (None, (), "", msgspec.NODEFAULT) or bare is bool:
         default = ""
     return Option(
         name=field.name,

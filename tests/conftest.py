@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-NEEDS = ("native", "registry", "browser")
+NEEDS = ("native", "docker", "registry", "browser")
 passed: Counter[str] = Counter()
 
 
@@ -68,6 +68,23 @@ def native_problem() -> str:
 
 
 @cache
+def docker_problem() -> str:
+    """Why no container can be made here; empty where one can. The runner image is not built for the tests alone."""
+    from sandbox import containers, images
+    from sandbox.backends.docker import BACKEND
+    from sandbox.settings import load
+
+    problem = BACKEND.missing()
+    if problem is not None:
+        return problem[0]
+    wanted = load({}, os.environ, Path("/")).image or images.tag()
+    with containers.client() as api:
+        if not any(wanted in (image.get("RepoTags") or ()) for image in api.images()):
+            return f"there is no image {wanted}: run `baitbox image build`"
+    return ""
+
+
+@cache
 def registry_problem() -> str:
     """Why the configured registries cannot be reached; empty where they can."""
     from sandbox.registries import registry_settings
@@ -95,7 +112,9 @@ def browser_problem() -> str:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run."""
-    problems = {"native": native_problem, "registry": registry_problem, "browser": browser_problem}
+    problems = {
+        "native": native_problem, "docker": docker_problem, "registry": registry_problem, "browser": browser_problem,
+    }  # fmt: skip
     for mark in NEEDS:
         if item.get_closest_marker(mark) is not None and (problem := problems[mark]()):
             pytest.skip(f"{mark}: {problem}")

@@ -14,7 +14,7 @@ import msgspec
 from sandbox.ecosystems import _entry_points
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
-from sandbox.plan import Artifact, Installed, Phase, Toolchain
+from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 
 MOST_ENTRIES = 24
 MOST_EXPANDED = 8
@@ -124,7 +124,7 @@ class Npm:
         names, left_out = _bins(artifact, files, installed, project)
         runs, more = _runs(names, left_out, base, project, seconds)
         notes += more + _limits(artifact.manifest, files, tools)
-        return [*imports, *runs, _shell(base, seconds)], notes
+        return [*imports, *runs, shell_phase(tools.shell, base, min(seconds, _HELP_SECONDS))], notes
 
 
 ECOSYSTEM = Npm()
@@ -351,17 +351,6 @@ def _runs(
         return phases, []
     why = f"beyond the first {MOST_BINS}, not installed, or of an unusual name"
     return phases, [f"{left_out} of the package's programs (bin) are not run: {why}."]
-
-
-def _shell(base: Phase, seconds: float) -> Phase:
-    """A login shell reads the profile; the interactive one in it reads ~/.bashrc, whatever that does."""
-    return msgspec.structs.replace(
-        base,
-        name="shell",
-        kind="shell",
-        argv=("/bin/bash", "-l", "-i", "-c", "bash -i -c 'exit 0'"),
-        seconds=min(seconds, _HELP_SECONDS),
-    )
 
 
 def _limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:

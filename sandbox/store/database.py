@@ -41,7 +41,6 @@ MIGRATIONS = (
         ran REAL NOT NULL,
         verdict TEXT NOT NULL,
         judge TEXT NOT NULL,
-        complete INTEGER NOT NULL,
         report BLOB NOT NULL,
         seal TEXT NOT NULL
     );
@@ -94,6 +93,9 @@ MIGRATIONS = (
         PRIMARY KEY (scan, purl, digest)
     );
     CREATE INDEX scan_result_by_run ON scan_result (run);
+    """,
+    """
+    ALTER TABLE run ADD COLUMN complete INTEGER NOT NULL DEFAULT 1;
     """,
 )
 """What makes version n of version n - 1, in order; a published one is never changed."""

@@ -174,5 +174,7 @@ def run_from(row: dict[str, Any], recordings: list[dict[str, Any]]) -> StoredRun
 
 
 def _seal(values: dict[str, Any], recordings: tuple[StoredRecording, ...]) -> str:
-    report = hashlib.sha256(values["report"]).hexdigest()
-    return seal({**values, "report": report}, recordings)
+    sealed = {**values, "report": hashlib.sha256(values["report"]).hexdigest()}
+    if sealed["complete"] == 1:
+        del sealed["complete"]  # as it was before there was that column (schema 3)
+    return seal(sealed, recordings)
