@@ -79,7 +79,8 @@ def baitbox(
 @app.command(short_help="Run each TARGET in a guest full of bait, and judge what it did.")
 @offers(
     "backend", "image", "runtime", "personas", "format", "output", "reports", "fail_on", "allow_inconclusive",
-    "timeout", "jobs", "keep", "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist", "quiet",
+    "timeout", "jobs", "keep", "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist",
+    "quiet",
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""

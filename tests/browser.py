@@ -37,7 +37,7 @@ class Browser:
 
     def command(self, name: str, **parameters: Any) -> dict[str, Any]:
         """A command of the DevTools protocol."""
-        found: dict[str, Any] = self.driver.execute_cdp_cmd(name, parameters)  # type: ignore[no-untyped-call]
+        found: dict[str, Any] = self.driver.execute_cdp_cmd(name, parameters)
         return found
 
     def size(self, width: int, height: int, *, mobile: bool = False) -> None:
@@ -57,12 +57,12 @@ class Browser:
     def open(self, page: Path) -> None:
         """Load a page, and forget what was logged before."""
         for kind in ("browser", "performance"):
-            self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+            self.driver.get_log(kind)
         self.driver.get(page.as_uri())
 
     def run(self, script: str, *arguments: Any) -> Any:
         """What a script returns."""
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *arguments)
 
     def all(self, selector: str) -> list[WebElement]:
         """Every element that a selector finds."""
@@ -89,13 +89,13 @@ class Browser:
 
     def errors(self) -> list[str]:
         """What the page logged, violations of its policy included."""
-        logged = [str(one["message"]) for one in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+        logged = [str(one["message"]) for one in self.driver.get_log("browser")]
         return logged + list(self.run("return window.__violations"))
 
     def asked(self) -> list[str]:
         """The addresses of every request since the page was opened, but for those that its policy stopped."""
         found: dict[str, str] = {}
-        for entry in self.driver.get_log("performance"):  # type: ignore[no-untyped-call]
+        for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 found[message["params"]["requestId"]] = message["params"]["request"]["url"]

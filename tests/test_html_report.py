@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox import events, report
+from sandbox import cli, events, report
 from sandbox.bait import Draw, Person
 from sandbox.decoys.npm_token import DECOY as NPM_TOKEN
 from sandbox.decoys.openai import DECOY as OPENAI
@@ -31,6 +31,7 @@ from sandbox.reporters._html_index import trend
 from sandbox.reporters._html_markup import data_block, source_hash, tag
 from sandbox.reporters._html_recorded import recorded
 from tests.hostile_report import INJECTIONS, hostile_recording, hostile_report, large_recording
+from tests.packages.build import build
 from tests.recording import HOME, PROJECT, Story
 from tests.test_reporters import SAMPLES, finding, package, whole
 
@@ -109,7 +110,7 @@ def test_text_is_never_markup(value: str) -> None:
     made = tag("p", value, title=value)
     parsed = Skeleton(made)
     assert parsed.elements == [("p", ("title",))]
-    assert "".join(parsed.texts).isprintable()
+    assert "".join(parsed.texts).isprintable() and made.isascii()
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -118,7 +119,8 @@ def test_a_data_block_holds_what_was_put_in_and_ends_where_it_should(value: str)
     parsed = Skeleton(block)
     assert parsed.elements == [("script", ("type", "id"))]
     assert json.loads("".join(parsed.blocks)) == {"a": [value]}
-    assert not set("<>&\u2028\u2029") & set(block.removeprefix('<script type="application/json" id="x">')[:-9])
+    inside = block.removeprefix('<script type="application/json" id="x">').removesuffix("</script>")
+    assert inside.isascii() and not set("<>&") & set(inside)
 
 
 def test_attributes_that_are_not_wanted_are_left_out() -> None:
@@ -153,7 +155,7 @@ def test_hostile_text_in_every_field_makes_no_element_and_no_attribute() -> None
     assert not [name for _, name, _ in parsed.attributes if name.startswith("on") or name in ("style", "src", "srcdoc")]
     assert all(value.startswith("#") for _, name, value in parsed.attributes if name == "href")
     assert [name for name, _ in parsed.elements].count("script") == 5
-    assert "\u202e" not in page and "\u2028" not in page and "\x1b" not in page and "\x00" not in page
+    assert page.isascii() and "\x1b" not in page and "\x00" not in page
     assert "\\u202e" in page
 
 
@@ -258,6 +260,7 @@ def test_several_personas_each_have_their_recording() -> None:
     page = html.page(whole(one), {"a": story().recording(), "b": other})
     assert "What was recorded, as laptop" in page and "What was recorded, as ci" in page
     assert len(Skeleton(page).blocks) == 2
+    assert page.count('class="path"') == 1, "the same path in both is told once"
 
 
 def test_nights_are_drawn_and_told() -> None:
@@ -449,11 +452,16 @@ def test_the_page_of_a_hundred_thousand_events_is_of_reasonable_size() -> None:
     assert len(data_of(page)["events"]["kind"]) == pytest.approx(100_000, abs=5)
 
 
+def paths_of(recording: events.Recording, *findings: report.Finding) -> tuple[list[_html_flows.Flow], int]:
+    stolen = {decoy for one in findings for decoy in one.decoys}
+    return _html_flows.completed(_html_flows.recognised(gather(recording), stolen), findings)
+
+
 # Paths of secrets -----------------------------------------------------------------------------------------------
 
 
 def test_the_path_of_a_secret_is_told_and_drawn() -> None:
-    (one,), more = _html_flows.flows(gather(story().recording()), (STOLEN,))
+    (one,), more = paths_of(story().recording(), STOLEN)
     assert more == 0 and one.recognised
     assert one.baits == (_html_flows.Step("bait", "npm_token: publish token", "~/.npmrc"),)
     assert [step.text for step in one.steps] == ["/usr/bin/dash -c 'node x.js'", "/usr/bin/node x.js"]
@@ -477,7 +485,7 @@ def test_bait_that_was_read_by_another_process_and_bait_of_no_file() -> None:
     for decoy in ("npm_token", "aws"):
         made.add(events.DecoySent, process=sender, decoy=decoy, token="x", connection=5, host="a.c.test", where="dns")
     stolen = finding(decoys=("npm_token", "aws"), ways_out=("dns a.c.test",))
-    (one,), _ = _html_flows.flows(gather(made.end(root).recording()), (stolen,))
+    (one,), _ = paths_of(made.end(root).recording(), stolen)
     assert one.baits[0].detail == "~/.npmrc"
     assert "no file of it was opened" in one.baits[1].detail
     assert one.steps[0].text.startswith("/usr/bin/cat") and one.steps[-1].text.startswith("/usr/bin/curl")
@@ -493,8 +501,8 @@ def test_what_the_package_manager_sends_to_its_registry_is_no_theft() -> None:
     made.add(events.DecoySent, process=root, decoy="npm_token", token="publish token", connection=5, host="r.test",
              where="header")  # fmt: skip
     recording = made.end(root).recording()
-    assert _html_flows.flows(gather(recording), ()) == ([], 0)
-    assert [flow.recognised for flow in _html_flows.flows(gather(recording), (STOLEN,))[0]] == [False]
+    assert paths_of(recording) == ([], 0)
+    assert [path.recognised for path in paths_of(recording, STOLEN)[0]] == [False]
     (request,) = data_of(page_of(recording))["requests"]
     assert request["everyday"] is True
 
@@ -511,3 +519,19 @@ def test_every_injection_survives_as_text() -> None:
     texts = "\n".join(Skeleton(html.page(hostile_report())).texts)
     for injection in INJECTIONS[:10]:
         assert injection in texts or json.dumps(injection)[1:-1] in texts
+
+
+@pytest.mark.native
+def test_a_check_writes_the_page_and_keeps_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    archive = build("npm-postinstall", tmp_path)
+    out = tmp_path / "report.html"
+    assert cli.run(["check", str(archive), "--quiet", "--format", "html", "--output", str(out)]) == 11
+    page = out.read_text("utf-8")
+    data = data_of(page)
+    sent_bait = [request for request in data["requests"] if request["tokens"] and not request["everyday"]]
+    assert sent_bait and any(bait for view in sent_bait[0]["body"] for _, bait in view["parts"])
+    assert 'class="flow lying"' in page and str(folder) not in page
+    assert list(folder.iterdir()) == []

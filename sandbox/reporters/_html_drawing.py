@@ -116,18 +116,23 @@ def _svg(width: int, height: int, parts: Sequence[Markup], kind: str, identity: 
 def trend(nights: Sequence[tuple[str, Mapping[str, int]]]) -> Markup:
     """How many packages had which verdict, night by night: bars of stacked counts, the worst at the bottom. The table
     beside it says the same."""
-    height, wide, gap = 140, 26, 8
+    height, wide, gap, least = 140, 26, 8, 6
     most = max([sum(counts.values()) for _, counts in nights] + [1])
     parts: list[Markup] = []
     for number, (date, counts) in enumerate(nights):
         x, y = number * (wide + gap), height
         for verdict in WORST_FIRST:
             count = counts.get(verdict, 0)
-            size = round(count * (height - 4) / most) if count else 0
-            size = max(size, 3) if count else 0
+            # One thief among hundreds is to be seen, too.
+            size = max(round(count * (height - 3 * least) / most), least) if count else 0
             y -= size
             if size:
                 label = tag("title", f"{date}: {count} {verdict}")
                 parts.append(tag("rect", label, x=x, y=max(0, y), width=wide, height=size, class_=f"bar {verdict}"))
-    width = max(1, len(nights)) * (wide + gap)
+    width = max(4, len(nights)) * (wide + gap)
+    if nights:
+        parts.append(tag("text", nights[0][0], x=0, y=height + 16, class_="detail"))
+    if len(nights) > 4:
+        parts.append(tag("text", nights[-1][0], x=width - gap - 70, y=height + 16, class_="detail"))
+    height += 22
     return _svg(width, height, parts, "trend", "trend")

@@ -16,7 +16,7 @@ from sandbox.deviations import request_way
 from sandbox.facts import Connection, Facts
 from sandbox.lineage import Actor, Process
 from sandbox.plaintext import command, escape, home_relative, shorten
-from sandbox.report import Finding, PackageReport
+from sandbox.report import Finding
 
 _MOST = 12
 _MOST_BAIT = 8
@@ -54,12 +54,12 @@ class Flow(msgspec.Struct, frozen=True):
         return f"Bait: {baits}{more}. It {how} through: {through}. Way out: {out}."
 
 
-def flows(facts: Facts, findings: tuple[Finding, ...]) -> tuple[list[Flow], int]:
-    """The paths of one recording, and how many more there are than are drawn."""
-    found = _recognised(facts, {decoy for finding in findings for decoy in finding.decoys})
-    outs = [flow.out.text for flow in found]
-    found += [flow for flow in followed(findings) if not any(_host(flow.out.text) in out for out in outs)]
-    return found[:_MOST], max(0, len(found) - _MOST)
+def completed(paths: list[Flow], findings: tuple[Finding, ...]) -> tuple[list[Flow], int]:
+    """The paths that were recognised, and those that only findings tell of; as many as are drawn, and how many more."""
+    outs = [path.out.text for path in paths]
+    told = [path for path in followed(findings) if not any(_host(path.out.text) in out for out in outs)]
+    every = list(dict.fromkeys([*paths, *told]))
+    return every[:_MOST], max(0, len(every) - _MOST)
 
 
 def _host(way: str) -> str:
@@ -86,7 +86,7 @@ def followed(findings: tuple[Finding, ...]) -> list[Flow]:
     return found
 
 
-def _recognised(facts: Facts, stolen: set[str]) -> list[Flow]:
+def recognised(facts: Facts, stolen: set[str]) -> list[Flow]:
     """Paths of bait that findings call stolen. What the package manager sends to its registry is not."""
     groups: dict[tuple[int, str], list[tuple[int, events.DecoySent, Connection]]] = defaultdict(list)
     for line, sent, connection in facts.sent:
@@ -192,7 +192,3 @@ def _step(process: Process) -> Step:
     words = command([program.exe, *program.argv[1:]], 120) if program else "a program that is not known"
     return Step("process", words, f"process {process.serial}, for {shorten(process.actor.package, 60)}")
 
-
-def of_package(package: PackageReport) -> list[Flow]:
-    """Where there is no recording: what the findings tell."""
-    return followed(package.findings)[:_MOST]

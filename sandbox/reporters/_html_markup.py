@@ -1,7 +1,7 @@
 """Builds HTML out of values: every text is escaped by being put in, so that nothing hostile is ever markup.
 
 Text of the report is shown on one line with what is invisible made visible (`plaintext.escape`). Elements are strings
-of a type of their own; a plain string is always text.
+of a type of their own; a plain string is always text. Everything is ASCII, so no guess at its encoding changes it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import re
 from typing import Any
 
 import msgspec
 
-from sandbox.plaintext import escape
+from sandbox.plaintext import shorten
 
 _VOID = frozenset({"meta", "input", "br", "hr"})
+_LONGEST = 4000
+_UNSAFE = re.compile("[<>&\u007f-\U0010ffff]")
 
 
 class Markup(str):
@@ -25,13 +28,9 @@ class Markup(str):
 
 
 def text(value: str) -> Markup:
-    """Text on one line, harmless: controls and invisible characters show as escapes."""
-    return Markup(html.escape(escape(value), quote=True))
-
-
-def lines(value: str) -> Markup:
-    """The same for text whose line breaks mean something."""
-    return Markup("\n".join(text(line) for line in value.split("\n")))
+    """Text on one line, harmless and of bounded length: controls and invisible characters show as escapes."""
+    shown = html.escape(shorten(value, _LONGEST), quote=True)
+    return Markup(shown.encode("ascii", "xmlcharrefreplace").decode())
 
 
 def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
@@ -65,11 +64,14 @@ def joined(*children: Any) -> Markup:
 
 
 def data_block(identity: str, value: Any) -> Markup:
-    """JSON for the page's own script to read. It holds no `<`, `>` or `&`, so nothing in it ends the block."""
-    encoded = msgspec.json.encode(value).decode()
-    for character in "<>&\u2028\u2029":
-        encoded = encoded.replace(character, f"\\u{ord(character):04x}")
+    """JSON for the page's own script to read. It is ASCII without `<`, `>` and `&`: nothing in it ends the block."""
+    encoded = _UNSAFE.sub(_escaped, msgspec.json.encode(value).decode())
     return Markup(f'<script type="application/json" id="{text(identity)}">{encoded}</script>')
+
+
+def _escaped(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
 
 
 def source_hash(source: str) -> str:

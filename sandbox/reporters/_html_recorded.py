@@ -60,11 +60,12 @@ def _bounded(many: Iterable[Any], limit: int) -> tuple[list[Any], int]:
 
 def _evidence(facts: Facts, package: PackageReport) -> dict[int, list[str]]:
     """Lines that findings rest on, with the findings. A report of several personas mixes theirs: only what fits."""
+    alone = len(package.recordings) <= 1
     found: dict[int, list[str]] = {}
     for finding in package.findings:
         for item in finding.evidence:
             place = item.line - 2
-            if 0 <= place < len(facts.events) and facts.events[place].phase == item.phase:
+            if 0 <= place < len(facts.events) and (alone or abs(facts.events[place].at - item.at) < 1e-6):
                 titles = found.setdefault(item.line, [])
                 if len(titles) < 5:
                     titles.append(escape(finding.title))

@@ -68,8 +68,8 @@ def _package(
     several: bool,
     first: bool,
 ) -> Markup:
-    flows: list[Flow] = []
-    more = 0
+    paths: list[Flow] = []
+    stolen = {decoy for finding in package.findings for decoy in finding.decoys}
     parts: list[Markup] = []
     for place, path in enumerate(package.recordings):
         recording = recordings.get(path) if recordings is not None else None
@@ -77,12 +77,10 @@ def _package(
             parts.append(_unrecorded(path, recordings is None))
             continue
         facts = gather(recording)
-        own, left = _html_flows.flows(facts, package.findings if place == 0 else ())
-        flows, more = [*flows, *own], more + left
+        paths += _html_flows.recognised(facts, stolen)
         identity = f"recording-{number}-{place}"
         parts.append(_recorded(identity, number, recorded(facts, package, room, decoder)))
-    if not flows:
-        flows = _html_flows.of_package(package)
+    flows, more = _html_flows.completed(paths, package.findings)
     if not package.recordings:
         parts.append(_unrecorded("", True))
     opened = first and package.verdict != "clean"
