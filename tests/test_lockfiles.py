@@ -100,6 +100,8 @@ def test_a_real_file_is_found_and_read(path: Path) -> None:
             assert entry.line, entry
             window = "\n".join(lines[entry.line - 1 : entry.line + 1]).lower().replace("_", "-").replace(".", "-")
             names = [entry.name, *entry.aliases]
+            # pnpm 5 names a checkout by its place alone.
+            names += [entry.location.rpartition("#")[2]] if entry.source == "git" else []
             assert any(name.lower().replace("_", "-").replace(".", "-") in window for name in names), entry
 
 
@@ -192,10 +194,21 @@ def test_names_are_told_apart() -> None:
         "requirements_dev.txt": "requirements",
         "dev-requirements.txt": "requirements", "requirements/base.txt": "requirements",
         "constraints.txt": "requirements", "a\\requirements.txt": "requirements",
+        "pnpm-lock.yaml": "pnpm_lock", "bun.lock": "bun_lock", "bun.lockb": "bun_lock", "uv.lock": "uv_lock",
+        "poetry.lock": "poetry_lock", "Pipfile.lock": "pipfile_lock", "pdm.lock": "pdm_lock", "pylock.toml": "pylock",
+        "pylock.dev.toml": "pylock",
     }.items():  # fmt: skip
         assert [one.name for one in by_name(name)] == [wanted], name
     for name in ("package.json", "notes.txt", "requirements.in", "", "x/requirements/"):
         assert not by_name(name), name
+
+
+def test_yarns_two_formats_are_told_apart_by_their_content() -> None:
+    assert {one.name for one in by_name("yarn.lock")} == {"yarn_classic", "yarn_berry"}
+    assert identify("yarn.lock", b"# yarn lockfile v1\n").name == "yarn_classic"
+    assert identify("yarn.lock", b"__metadata:\n  version: 8\n").name == "yarn_berry"
+    with pytest.raises(ValueError, match="is no lockfile"):
+        identify("yarn.lock", b"hello: 1\n")
 
 
 def test_what_is_no_lockfile_is_said() -> None:
