@@ -96,6 +96,14 @@ def test_another_registry_is_not_asked_for_a_package_of_the_same_name(entry: Loc
     assert found.weight == "open"
 
 
+def test_a_strong_digest_stands_for_yarns_own_registry_and_a_weak_one_does_not() -> None:
+    where = msgspec.structs.replace(WHERE, by_digest=True)
+    for digests, taken in (((DIGEST,), True), (("sha1:" + "ab" * 20,), False), ((), False)):
+        entry = npm(location="https://yarn.test/left-words/-/left-words-1.0.0.tgz", digests=digests)
+        assert isinstance(target(entry, where), Target) is taken
+        assert isinstance(target(entry, WHERE), Unchecked)
+
+
 def test_without_any_registry_the_reason_is_that() -> None:
     nowhere = Places(Registries(problems={"npm": "no npm registry is set"}))
     found = target(npm(location="https://mirror.test/x"), nowhere)
