@@ -17,6 +17,7 @@ import pytest
 from sandbox import __version__, cli, discovery, errors, events, report, schedule
 from sandbox.errors import BackendError, BaitboxError, RegistryError, TargetError, UsageError
 from sandbox.settings import Settings
+from tests.launch import interruptible
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("check", "judge", "show", "doctor", "rules", "decoys", "profiles")
@@ -323,7 +324,7 @@ def test_ctrl_c_ends_the_command_with_one_word() -> None:
         "cli.main()"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+        interruptible(sys.executable, "-c", code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     )
     assert child.stdout and child.stderr
     assert child.stdout.readline() == b"ready\n"
