@@ -13,19 +13,17 @@ import pytest
 
 from sandbox import pipeline, profiles, reuse
 from sandbox.errors import BackendError, TargetError, UsageError
-from sandbox.persona import load_personas
-from sandbox.plan import Artifact
 from sandbox.report import PackageReport
 from sandbox.settings import Settings
 from sandbox.store import Store
 from sandbox.store.rows import DAY
 from tests import stored
 
-ARTIFACT = Artifact(
-    ecosystem="npm", name="left-pod", version="1.0.0", target="npm:left-pod", purl=stored.PURL, digest=stored.DIGEST,
-    spec="left-pod@1.0.0",
-)  # fmt: skip
-WHO = [load_personas([profiles.profile_folder() / "personas"])["laptop"]]
+NAME = "npm-left-pod-1.0.0-laptop.jsonl"
+
+
+def names() -> dict[str, str]:
+    return {"laptop": NAME}
 
 
 class Judge:
@@ -52,7 +50,7 @@ class Place:
 
     def memory(self, judge: str = "j1", **settings: Any) -> reuse.Memory:
         return reuse.Memory(
-            msgspec.structs.replace(self.settings, **settings), stored.key(), judge, self.steps.append
+            msgspec.structs.replace(self.settings, **settings), stored.key(), judge, self.steps.append, names
         )
 
     def keep(self, report: PackageReport | None = None, **settings: Any) -> PackageReport:
@@ -61,7 +59,7 @@ class Place:
         return memory.keep(report or stored.report())
 
     def recall(self, judge: Judge | None = None, key: str = "j1", **settings: Any) -> PackageReport | None:
-        return self.memory(key, **settings).recall(judge or Judge(ZeroDivisionError()), ARTIFACT, WHO)
+        return self.memory(key, **settings).recall(judge or Judge(ZeroDivisionError()))
 
     def change(self, statement: str, *values: object) -> None:
         connection = sqlite3.connect(self.folder / "store" / "store.sqlite")
@@ -211,7 +209,7 @@ def test_recordings_are_kept_where_that_is_asked_for(place: Place) -> None:
     keep.mkdir()
     found = place.recall(keep=keep)
     assert found is not None
-    path = keep / "npm-left-pod-1.0.0-laptop.jsonl"
+    path = keep / NAME
     assert found.recordings == (str(path),)
     assert path.read_bytes() == stored.recording(place.folder).read_bytes()
     assert list(keep.iterdir()) == [path]
@@ -233,7 +231,7 @@ def test_a_changed_row_is_run_again_and_said(place: Place, capsys: pytest.Captur
 def test_a_store_that_cannot_be_used_stops_nothing(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.settings.store.write_text("a file")
     memory = place.memory()
-    assert memory.recall(Judge(ZeroDivisionError()), ARTIFACT, WHO) is None
+    assert memory.recall(Judge(ZeroDivisionError())) is None
     memory.take(stored.recording(place.folder), "laptop")
     report = stored.report()
     assert memory.keep(report) is report
@@ -287,11 +285,11 @@ def test_a_stored_recording_of_a_real_run_is_judged_as_it_was(place: Place) -> N
     path = next(iter(sorted((Path(__file__).parent / "recordings" / "clean").glob("npm*.jsonl"))))
     direct = pipeline.judge_again(path, place.settings)
     key = stored.key(purl=direct.purl, digest=direct.digest)
-    memory = reuse.Memory(place.settings, key, "j1", place.steps.append)
+    memory = reuse.Memory(place.settings, key, "j1", place.steps.append, names)
     memory.take(path, "laptop")
     memory.keep(direct)
-    again = reuse.Memory(place.settings, key, "j2", place.steps.append).recall(
-        lambda paths: pipeline.together([pipeline.judge_again(one, place.settings) for one in paths]), ARTIFACT, WHO
+    again = reuse.Memory(place.settings, key, "j2", place.steps.append, names).recall(
+        lambda paths: pipeline.together([pipeline.judge_again(one, place.settings) for one in paths])
     )
     assert again is not None
     assert msgspec.structs.replace(again, stored="") == msgspec.structs.replace(direct, recordings=())

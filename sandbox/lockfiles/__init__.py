@@ -51,7 +51,8 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True):
     """An install may leave it out: an optional dependency, an extra's, or a constraint that nothing may need."""
     extras: tuple[str, ...] = ()
     marker: str = ""
-    """PyPI: the environment marker under which it is installed (PEP 508)."""
+    """PyPI: the environment marker under which it is installed (PEP 508), about the machine and the interpreter alone;
+    empty where it would ask for an extra or a group. What only leads there through another package is not in it."""
     systems: tuple[str, ...] = ()
     """npm: the operating systems and processors that it is for (`os:darwin`, `cpu:arm64`, `libc:musl`); one that is
     excluded has a `!` (`os:!win32`)."""

@@ -16,6 +16,8 @@ from sandbox.report import Note
 _NPM_NAME = re.compile(r"(?:@[A-Za-z0-9~][A-Za-z0-9._~-]*/)?[A-Za-z0-9~][A-Za-z0-9._~-]*")
 _PYPI_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SEMVER = re.compile(r"\d{1,16}\.\d{1,16}\.\d{1,16}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
+_EXTRAS = re.compile(r"\b(?:extras?|dependency_groups)\b")
+"""What depends on an extra or a group cannot be told from a machine; `optional` and `development` say that."""
 _LONGEST_NAME = 214
 _LONGEST_VERSION = 256
 _LONGEST_TEXT = 4096
@@ -110,7 +112,8 @@ def _tidied(entry: Locked) -> Locked:
     if _exact("pypi", version):
         version = str(Version(version))
     name = str(canonicalize_name(entry.name))
-    return msgspec.structs.replace(entry, name=name, version=version, location=location, digests=digests)
+    marker = "" if _EXTRAS.search(entry.marker) else entry.marker
+    return msgspec.structs.replace(entry, name=name, version=version, location=location, digests=digests, marker=marker)
 
 
 def _merged(first: Locked, other: Locked) -> Locked:
