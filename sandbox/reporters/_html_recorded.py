@@ -5,15 +5,17 @@ plain values that the page's script draws; every text in them is harmless before
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from sandbox import events
 from sandbox.facts import Connection, Facts
 from sandbox.lineage import Process
 from sandbox.paths import tidy
 from sandbox.plaintext import command, escape, home_relative, shorten
-from sandbox.report import PackageReport
+from sandbox.report import Finding
 from sandbox.reporters._html_bodies import Decoder, View, visible
 from sandbox.reporters._html_events import Room, Texts, columns
 from sandbox.reporters._html_flows import is_managers
@@ -25,10 +27,10 @@ _MOST_SERVED = 1000
 _OUTPUT = 4096
 
 
-def recorded(facts: Facts, package: PackageReport, room: Room, decoder: Decoder) -> dict[str, Any]:
-    """Everything that is drawn of one recording. Takes what it needs from `room`."""
+def recorded(facts: Facts, findings: Sequence[Finding], room: Room, decoder: Decoder) -> dict[str, Any]:
+    """Everything that is drawn of one recording. `findings` may rest on others, too. Takes what it needs of `room`."""
     texts = Texts()
-    evidence = _evidence(facts, package)
+    evidence = _evidence(facts, findings)
     bait = frozenset(line for line, event in enumerate(facts.events, start=2) if _is_bait(facts, event))
     processes, more_processes = _bounded(_processes(facts, texts), _MOST_PROCESSES)
     requests, more_requests = _bounded(_requests(facts, texts, decoder), _MOST_REQUESTS)
@@ -36,7 +38,7 @@ def recorded(facts: Facts, package: PackageReport, room: Room, decoder: Decoder)
     served, more_served = _bounded(_served(facts), _MOST_SERVED)
     made, texts = columns(facts.events, room, bait | frozenset(evidence), texts)
     header = facts.header
-    return {
+    found = {
         "persona": escape(header.persona),
         "events": made,
         "texts": texts.all,
@@ -51,6 +53,9 @@ def recorded(facts: Facts, package: PackageReport, room: Room, decoder: Decoder)
         "output": list(_output(facts)),
         "more": {"processes": more_processes, "requests": more_requests, "files": more_files, "served": more_served},
     }
+    beside = msgspec.json.encode([processes, requests, files, served, found["output"]])
+    room.characters = max(0, room.characters - len(beside))
+    return found
 
 
 def _bounded(many: Iterable[Any], limit: int) -> tuple[list[Any], int]:
@@ -58,14 +63,13 @@ def _bounded(many: Iterable[Any], limit: int) -> tuple[list[Any], int]:
     return found[:limit], max(0, len(found) - limit)
 
 
-def _evidence(facts: Facts, package: PackageReport) -> dict[int, list[str]]:
-    """Lines that findings rest on, with the findings. A report of several personas mixes theirs: only what fits."""
-    alone = len(package.recordings) <= 1
+def _evidence(facts: Facts, findings: Sequence[Finding]) -> dict[int, list[str]]:
+    """Lines that findings rest on, with the findings. What is of another recording does not fit the line's time."""
     found: dict[int, list[str]] = {}
-    for finding in package.findings:
+    for finding in findings:
         for item in finding.evidence:
             place = item.line - 2
-            if 0 <= place < len(facts.events) and (alone or abs(facts.events[place].at - item.at) < 1e-6):
+            if 0 <= place < len(facts.events) and abs(facts.events[place].at - item.at) < 1e-6:
                 titles = found.setdefault(item.line, [])
                 if len(titles) < 5:
                     titles.append(escape(finding.title))
