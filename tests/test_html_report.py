@@ -537,6 +537,29 @@ def test_every_injection_survives_as_text() -> None:
         assert injection in texts or json.dumps(injection)[1:-1] in texts
 
 
+def test_data_in_names_is_one_path_and_the_lookup_is_shown() -> None:
+    made = Story()
+    root = made.begin("install", "install", ["/usr/bin/node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install"])
+    thief = made.child(made.script(root), "/usr/bin/node", ["node", "x.js"])
+    for part in ("a" * 30, "b" * 30):
+        made.add(events.NameLookedUp, process=thief, name=f"{part}.zone.test", kind="A")
+    made.add(events.NameLookedUp, process=thief, name="elsewhere.test", kind="A")
+    made.add(events.DecoySent, process=thief, decoy="aws", token="secret access key", connection=0, host="zone.test",
+             where="dns", encodings=["hex"])  # fmt: skip
+    recording = made.end(root).recording()
+    stolen = finding(decoys=("aws",), ways_out=(f"dns {'a' * 30}.zone.test", "dns other.test"))
+    assert [path.out.text for path in paths_of(recording, stolen)[0]] == ["dns zone.test", "dns other.test"]
+    (request,) = data_of(page_of(recording, findings=(stolen,)))["requests"]
+    assert request["url"] == "b" * 30 + ".zone.test" and request["tokens"] == ["aws: secret access key"]
+
+
+def test_of_several_encoded_stretches_the_one_with_bait_is_shown() -> None:
+    token = values(NPM_TOKEN)["publish token"]
+    first, second = base64.b64encode(b"other things entirely" * 3), base64.b64encode(f":{token}: zebra".encode())
+    views = Decoder().views(b"a=" + first.rstrip(b"=") + b"&b=" + second + b"&c=1", [sent("base64")])
+    assert views[1].parts == ((":", ""), (token, "npm_token: publish token"), (": zebra", ""))
+
+
 @pytest.mark.native
 def test_a_check_writes_the_page_and_keeps_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "temporary"

@@ -56,8 +56,8 @@ class Flow(msgspec.Struct, frozen=True):
 
 def completed(paths: list[Flow], findings: tuple[Finding, ...]) -> tuple[list[Flow], int]:
     """The paths that were recognised, and those that only findings tell of; as many as are drawn, and how many more."""
-    outs = [path.out.text for path in paths]
-    told = [path for path in followed(findings) if not any(_host(path.out.text) in out for out in outs)]
+    hosts = {_host(path.out.text) for path in paths}
+    told = [path for path in followed(findings) if not any(_within(_host(path.out.text), host) for host in hosts)]
     every = list(dict.fromkeys([*paths, *told]))
     return every[:_MOST], max(0, len(every) - _MOST)
 
@@ -65,6 +65,11 @@ def completed(paths: list[Flow], findings: tuple[Finding, ...]) -> tuple[list[Fl
 def _host(way: str) -> str:
     """The host of a way out, without its port."""
     return re.sub(r":\d+$", "", way.rsplit(" ", 1)[-1])
+
+
+def _within(name: str, host: str) -> bool:
+    """Whether a name is a host's, or one below it: data in names makes a new one each time."""
+    return name == host or name.endswith(f".{host}")
 
 
 def followed(findings: tuple[Finding, ...]) -> list[Flow]:

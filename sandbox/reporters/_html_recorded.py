@@ -4,6 +4,7 @@ plain values that the page's script draws; every text in them is harmless before
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -132,14 +133,8 @@ def _requests(facts: Facts, texts: Texts, decoder: Decoder) -> Iterator[dict[str
             if owners[line] and not (registry and is_managers(connection.actor, connection)):
                 rank = 0
             pending.append((rank, line, connection, thing, owners[line]))
-    by_name: dict[str, list[tuple[int, events.DecoySent]]] = defaultdict(list)
-    for line, sent, _ in facts.sent:
-        if sent.where == "dns":
-            by_name[sent.host].append((line, sent))
-    for line, lookup, _ in facts.lookups:
-        named = [sent for at, sent in by_name.get(lookup.name, []) if at > line]
-        if named:
-            found.append((0, line, _lookup(lookup, line, named, texts, decoder)))
+    for line, (lookup, named) in _named(facts).items():
+        found.append((0, line, _lookup(lookup, line, named, texts, decoder)))
     pending.sort(key=lambda one: one[:2])
     for rank, line, connection, thing, sents in pending[:_MOST_REQUESTS]:
         one = _request(connection, thing, line, sents, texts, decoder)
@@ -147,6 +142,21 @@ def _requests(facts: Facts, texts: Texts, decoder: Decoder) -> Iterator[dict[str
     found.sort(key=lambda one: one[:2])
     yield from (one for _, _, one in found)
     yield from ({} for _ in pending[_MOST_REQUESTS:])
+
+
+def _named(facts: Facts) -> dict[int, tuple[events.NameLookedUp, list[events.DecoySent]]]:
+    """Lookups that carried bait, by line: the last before it was recognised, of a name below the host that it names."""
+    found: dict[int, tuple[events.NameLookedUp, list[events.DecoySent]]] = {}
+    lines = [line for line, _, _ in facts.lookups]
+    for at, sent, _ in facts.sent:
+        if sent.where != "dns":
+            continue
+        last = bisect_left(lines, at)
+        for line, lookup, _ in reversed(facts.lookups[max(0, last - 200) : last]):
+            if lookup.name == sent.host or lookup.name.endswith(f".{sent.host}"):
+                found.setdefault(line, (lookup, []))[1].append(sent)
+                break
+    return found
 
 
 def _request(
@@ -185,7 +195,7 @@ def _lookup(
     return {
         "line": line, "at": round(lookup.at, 6), "phase": texts.number(lookup.phase), "process": lookup.process,
         "program": texts.number(""), "place": escape(lookup.server), "method": "DNS " + shorten(lookup.kind, 20),
-        "url": shorten(lookup.name, 300), "size": len(name), "kept": len(name),
+        "url": shorten(lookup.name, 300), "everyday": False, "size": len(name), "kept": len(name),
         "tokens": sorted({escape(f"{one.decoy}: {one.token}") for one in sents}),
         "body": _views(decoder.views(name[:4096], sents)),
     }  # fmt: skip
