@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import base64
 import gzip
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -33,7 +35,7 @@ from sandbox.reporters._html_events import Room, Texts, columns
 from sandbox.reporters._html_index import trend
 from sandbox.reporters._html_markup import data_block, source_hash, tag
 from sandbox.reporters._html_recorded import recorded
-from tests.hostile_report import INJECTIONS, hostile_recording, hostile_report, large_recording
+from tests.hostile_report import INJECTIONS, filled, hostile_recording, hostile_report, large_recording
 from tests.packages.build import build
 from tests.recording import HOME, PROJECT, Story
 from tests.test_reporters import SAMPLES, finding, package, whole
@@ -456,6 +458,28 @@ def test_a_recording_that_many_packages_share_is_in_the_page_once() -> None:
     assert len(Skeleton(page).blocks) == 1
     assert page.count("the recording stands at ") == 2 and page.count('href="#package-0"') == 3
     assert page.count('class="path"') == 2
+
+
+@pytest.mark.parametrize("number", [-(10**40), -1, 2**53 + 1, 10**40])
+def test_no_number_is_too_much_for_the_script(number: int) -> None:
+    """A recording that somebody wrote by hand."""
+    texts = itertools.cycle(["x"])
+    found: list[Any] = []
+    for kind in get_args(events.AnyEvent):
+        event = filled(kind, texts, number)
+        found.append(msgspec.structs.replace(event, at=max(-1e308, min(1e308, float(number)))))
+    header = events.Header(package="x")
+    page = page_of(events.Recording(header, found))
+
+    def every(value: Any) -> Iterator[Any]:
+        if isinstance(value, dict | list):
+            for one in value.values() if isinstance(value, dict) else value:
+                yield from every(one)
+        else:
+            yield value
+
+    numbers = [value for value in every(data_of(page)) if isinstance(value, int | float)]
+    assert len(numbers) > 100 and max(map(abs, numbers)) <= 2**53
 
 
 def test_the_same_report_and_recording_are_the_same_page() -> None:

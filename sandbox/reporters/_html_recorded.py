@@ -18,7 +18,7 @@ from sandbox.paths import tidy
 from sandbox.plaintext import command, escape, home_relative, shorten
 from sandbox.report import Finding
 from sandbox.reporters._html_bodies import Decoder, View, visible
-from sandbox.reporters._html_events import Room, Texts, columns
+from sandbox.reporters._html_events import Room, Texts, clamped, columns, moment, serial
 from sandbox.reporters._html_flows import is_managers
 
 _MOST_PROCESSES = 5000
@@ -46,7 +46,7 @@ def recorded(facts: Facts, findings: Sequence[Finding], room: Room, decoder: Dec
         "bait": sorted(bait),
         "evidence": {str(line): titles for line, titles in evidence.items()},
         "total": len(facts.events),
-        "phases": [[escape(start.phase), round(start.at, 6)] for start in facts.phase_starts],
+        "phases": [[escape(start.phase), moment(start.at)] for start in facts.phase_starts],
         "processes": processes,
         "requests": requests,
         "files": files,
@@ -92,19 +92,19 @@ def _processes(facts: Facts, texts: Texts) -> Iterator[dict[str, Any]]:
         programs = [program for program in process.programs if not program.forked]
         actor = process.actor
         yield {
-            "serial": process.serial,
-            "parent": process.parent.serial if process.parent else 0,
-            "pid": process.pid,
+            "serial": serial(process.serial),
+            "parent": serial(process.parent.serial) if process.parent else 0,
+            "pid": clamped(process.pid),
             "known": process.parent_known or process.root,
             "phase": texts.number(process.phase),
             "last": texts.number(process.last_phase),
             "role": actor.role,
             "package": texts.number(actor.package),
-            "from": round(process.started, 6),
-            "to": round(process.last_at, 6),
-            "exited": process.exited,
+            "from": moment(process.started),
+            "to": moment(process.last_at),
+            "exited": None if process.exited is None else clamped(process.exited),
             "programs": [
-                [round(program.at, 6), texts.number(command([program.exe, *program.argv[1:]], 600)), program.line]
+                [moment(program.at), texts.number(command([program.exe, *program.argv[1:]], 600)), program.line]
                 for program in programs[:20]
             ],
             "more": max(0, len(programs) - 20),
@@ -164,14 +164,14 @@ def _request(
 ) -> dict[str, Any]:
     process = connection.actor.process
     common = {
-        "line": line, "at": round(thing.at, 6), "phase": texts.number(thing.phase),
-        "process": thing.process or process.serial, "program": texts.number(process_name(process)),
+        "line": line, "at": moment(thing.at), "phase": texts.number(thing.phase),
+        "process": serial(thing.process or process.serial), "program": texts.number(process_name(process)),
         "place": escape(connection.place), "tokens": sorted({escape(f"{one.decoy}: {one.token}") for one in sents}),
     }  # fmt: skip
     if isinstance(thing, events.DataSent):
         in_data = [one for one in sents if one.where in ("data", "body")]
         return {
-            **common, "method": escape(thing.protocol), "url": escape(connection.place), "size": thing.size,
+            **common, "method": escape(thing.protocol), "url": escape(connection.place), "size": clamped(thing.size),
             "kept": len(thing.data), "body": _views(decoder.views(thing.data, in_data, guess=True)),
         }  # fmt: skip
     by_place: dict[str, list[events.DecoySent]] = defaultdict(list)
@@ -179,8 +179,9 @@ def _request(
         by_place[one.where].append(one)
     headers = "\n".join(f"{name}: {value}" for name, value in thing.headers[:200])
     return {
-        **common, "method": shorten(thing.method, 40), "url": shorten(thing.url, 1000), "size": thing.body_size,
-        "kept": len(thing.body), "status": thing.status, "answered": escape(thing.answered_by),
+        **common, "method": shorten(thing.method, 40), "url": shorten(thing.url, 1000),
+        "size": clamped(thing.body_size), "kept": len(thing.body),
+        "status": clamped(thing.status), "answered": escape(thing.answered_by),
         "headers": _views(decoder.views(headers.encode("utf-8", "surrogatepass")[:65536], by_place["header"])),
         "address": _views(decoder.views(thing.url.encode("utf-8", "surrogatepass")[:65536], by_place["url"]))
         if by_place["url"] or len(thing.url) > 1000 else [],
@@ -193,7 +194,7 @@ def _lookup(
 ) -> dict[str, Any]:
     name = lookup.name.encode("utf-8", "surrogatepass")
     return {
-        "line": line, "at": round(lookup.at, 6), "phase": texts.number(lookup.phase), "process": lookup.process,
+        "line": line, "at": moment(lookup.at), "phase": texts.number(lookup.phase), "process": serial(lookup.process),
         "program": texts.number(""), "place": escape(lookup.server), "method": "DNS " + shorten(lookup.kind, 20),
         "url": shorten(lookup.name, 300), "everyday": False, "size": len(name), "kept": len(name),
         "tokens": sorted({escape(f"{one.decoy}: {one.token}") for one in sents}),
@@ -211,7 +212,8 @@ def _files(facts: Facts, evidence: dict[int, list[str]]) -> Iterator[dict[str, A
     found: dict[str, dict[str, Any]] = {}
 
     def note(path: str, line: int, process: int, deed: str) -> None:
-        one = found.setdefault(path, {"path": path, "line": line, "process": process, "deeds": [], "finding": False})
+        fresh = {"path": path, "line": line, "process": serial(process), "deeds": [], "finding": False}
+        one = found.setdefault(path, fresh)
         if deed not in one["deeds"] and len(one["deeds"]) < 8:
             one["deeds"].append(deed)
         one["finding"] = one["finding"] or line in evidence
@@ -254,7 +256,7 @@ def _place(facts: Facts, path: str) -> str:
 def _served(facts: Facts) -> Iterator[list[Any]]:
     for event in facts.events:
         if isinstance(event, events.ArtifactServed):
-            yield [shorten(event.url, 300), escape(event.digest), event.size]
+            yield [shorten(event.url, 300), escape(event.digest), clamped(event.size)]
 
 
 def _output(facts: Facts) -> Iterator[dict[str, Any]]:
@@ -262,6 +264,6 @@ def _output(facts: Facts) -> Iterator[dict[str, Any]]:
         if isinstance(event, events.OutputWritten) and event.data:
             text = event.data[:_OUTPUT].decode("utf-8", "backslashreplace")
             yield {
-                "phase": escape(event.phase), "stream": event.stream, "text": visible(text), "size": event.size,
-                "shown": min(len(event.data), _OUTPUT),
+                "phase": escape(event.phase), "stream": event.stream, "text": visible(text),
+                "size": clamped(event.size), "shown": min(len(event.data), _OUTPUT),
             }  # fmt: skip
