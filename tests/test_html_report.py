@@ -493,8 +493,7 @@ def test_the_page_of_a_hundred_thousand_events_is_of_reasonable_size() -> None:
 
 
 def paths_of(recording: events.Recording, *findings: report.Finding) -> tuple[list[_html_flows.Flow], int]:
-    stolen = {decoy for one in findings for decoy in one.decoys}
-    return _html_flows.completed(_html_flows.recognised(gather(recording), stolen), findings)
+    return _html_flows.completed(_html_flows.recognised(gather(recording), findings), findings)
 
 
 # Paths of secrets -----------------------------------------------------------------------------------------------
@@ -582,6 +581,31 @@ def test_of_several_encoded_stretches_the_one_with_bait_is_shown() -> None:
     first, second = base64.b64encode(b"other things entirely" * 3), base64.b64encode(f":{token}: zebra".encode())
     views = Decoder().views(b"a=" + first.rstrip(b"=") + b"&b=" + second + b"&c=1", [sent("base64")])
     assert views[1].parts == ((":", ""), (token, "npm_token: publish token"), (": zebra", ""))
+
+
+def test_nobody_is_framed_by_a_neighbour_in_the_same_guest() -> None:
+    made = Story()
+    root = made.begin("install", "install", ["/usr/bin/node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install"])
+    for connection, name in ((5, "thief"), (6, "other")):
+        process = made.child(made.script(root, name), "/usr/bin/node", ["node", f"{name}.js"])
+        made.add(events.ConnectionOpened, process=process, protocol="tcp", address="1.1.1.1", port=443,
+                 host=f"{name}.test", connection=connection)  # fmt: skip
+        made.add(events.DecoySent, process=process, decoy="aws", token="access key id", connection=connection,
+                 host=f"{name}.test", where="data")  # fmt: skip
+    recording = made.end(root).recording()
+    packages = [
+        package("malicious", target=name, recordings=("x",),
+                findings=(finding(package=name, decoys=("aws",), ways_out=(f"tcp {name}.test:443",)),))
+        for name in ("thief", "other")
+    ]  # fmt: skip
+    page = html.page(whole(*packages), {"x": recording})
+    first, second = page.split('<section id="package-1"')
+    assert "tcp thief.test" in first.split("The path of each secret")[1] and "other.test" not in captions(first)
+    assert "tcp other.test" in captions(second) and "thief.test" not in captions(second)
+
+
+def captions(page: str) -> str:
+    return "".join(re.findall(r"<figcaption>(.*?)</figcaption>", page))
 
 
 @pytest.mark.native

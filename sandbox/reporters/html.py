@@ -74,7 +74,7 @@ class _Writer:
 
     def recorded(self, package: PackageReport, number: int) -> tuple[list[Flow], int, Markup]:
         """The paths of secrets in a package's recordings, how many more there are, and what else is shown of them."""
-        stolen = {decoy for finding in package.findings for decoy in finding.decoys}
+        stolen = any(finding.decoys for finding in package.findings)
         paths: list[Flow] = []
         parts: list[Markup] = []
         for place, path in enumerate(package.recordings):
@@ -87,13 +87,14 @@ class _Writer:
                 parts.append(_unrecorded(path, self._recordings is None))
                 continue
             facts = gather(recording)
-            paths += _html_flows.recognised(facts, stolen)
+            sharers = [other for other in self._report.packages if path in other.recordings]
+            paths += _html_flows.recognised(facts, package.findings, shared=len(sharers) > 1)
             if full or path in self._places:
                 parts.append(self._elsewhere(path))
                 continue
             identity = f"recording-{number}-{place}"
             self._places[path] = number, identity
-            findings = [one for other in self._report.packages if path in other.recordings for one in other.findings]
+            findings = [finding for other in sharers for finding in other.findings]
             parts.append(_recorded(identity, number, recorded(facts, findings, self._room, self._decoder)))
         if not package.recordings:
             parts.append(_unrecorded("", True))
