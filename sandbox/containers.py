@@ -7,6 +7,7 @@ up; the next one does, and touches nothing of a run that is still alive.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,10 +21,15 @@ from sandbox.errors import BackendError
 
 LABEL = "baitbox"
 OWNER = "baitbox.owner"
+RUN = "baitbox.run"
 SECONDS = 120
 """For one answer of the daemon; builds and starts may take long on a busy machine."""
 BLIND = ("runsc", "gvisor")
 """Runtimes whose kernel has no seccomp user notification, on which the syscall sensor stands."""
+
+
+_kept: set[str] = set()
+"""The containers that this process is making or using."""
 
 
 @contextmanager
@@ -112,8 +118,16 @@ def runtime(daemon: dict[str, Any], wanted: str) -> str:
 
 
 def labels(kind: str) -> dict[str, str]:
-    """The labels of something that this process makes. `kind`: guest, probe, image."""
-    return {LABEL: kind, OWNER: _owner(os.getpid())}
+    """The labels of a container that this process makes, and that is its own until `forget`. `kind`: guest, probe,
+    image."""
+    run = secrets.token_hex(8)
+    _kept.add(run)
+    return {LABEL: kind, OWNER: _owner(os.getpid()), RUN: run}
+
+
+def forget(marks: dict[str, str]) -> None:
+    """A container with these labels is nobody's from here on: removed, or to be swept up by whoever comes next."""
+    _kept.discard(marks[RUN])
 
 
 @cache
@@ -130,13 +144,16 @@ def _owner(process: int) -> str:
     return ""
 
 
-def abandoned(owner: str, state: str) -> bool:
-    """Whether a container's maker is gone. Of another machine's nothing is known: its warden ends by itself when its
-    maker does, so only what does not run any more is taken."""
+def abandoned(marks: dict[str, str], state: str) -> bool:
+    """Whether a container's maker is gone, or has given it up. Of another machine's nothing is known: its warden ends
+    by itself when its maker does, so only what runs no more is taken."""
+    owner = marks.get(OWNER, "")
     machine, _, rest = owner.partition(":")
     if machine != _machine():
         return state in ("exited", "dead")
     process = rest.partition(":")[0]
+    if process == str(os.getpid()) and _owner(os.getpid()) == owner:
+        return marks.get(RUN) not in _kept
     return not process.isdecimal() or _owner(int(process)) != owner
 
 
@@ -148,7 +165,7 @@ def sweep(api: Any) -> int:
     except failures():
         return 0
     for container in listed:
-        if abandoned((container.get("Labels") or {}).get(OWNER, ""), container.get("State", "")):
+        if abandoned(container.get("Labels") or {}, container.get("State", "")):
             with suppress(*failures()):
                 removed(api, container["Id"])
                 found += 1

@@ -76,7 +76,8 @@ def _bounds(daemon: dict[str, Any]) -> Check:
         for name, key in (("memory", "MemoryLimit"), ("processes", "PidsLimit"), ("CPU time", "CpuCfsQuota"))
         if daemon.get(key) is False
     ]
-    detail = f"cgroup v{daemon.get('CgroupVersion', '1')}" + (f", no limit on {' and '.join(missing)}" if missing else "")
+    without = f", no limit on {' and '.join(missing)}" if missing else ""
+    detail = f"cgroup v{daemon.get('CgroupVersion', '1')}{without}"
     hint = "rootless engines need cgroup v2 with delegation (systemd), so that a guest cannot take the whole machine"
     return Check(name="docker limits", ok=not missing, detail=detail, hint=hint)
 

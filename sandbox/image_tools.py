@@ -190,9 +190,10 @@ def examine(api: Any, image: Image, cache: Path) -> ImageTools:
 
 def _ask(api: Any, image: Image) -> ImageTools:
     options = api.create_host_config(network_mode="none", cap_drop=["ALL"], security_opt=["no-new-privileges"])
+    marks = containers.labels("probe")
     made = api.create_container(
         image.id, ["sh", "-c", SCRIPT, "sh", NODE, PYTHON], entrypoint=[], host_config=options,
-        user="0:0", working_dir="/", healthcheck={"test": ["NONE"]}, labels=containers.labels("probe"),
+        user="0:0", working_dir="/", healthcheck={"test": ["NONE"]}, labels=marks,
     )  # fmt: skip
     container = made["Id"]
     try:
@@ -203,6 +204,7 @@ def _ask(api: Any, image: Image) -> ImageTools:
             api.wait(container, timeout=SECONDS)
             said = api.logs(container, stdout=True, stderr=False)[:MOST_SAID].decode("utf-8", "replace")
     finally:
+        containers.forget(marks)
         containers.removed(api, container)
     declared = (api.inspect_image(image.id).get("Config") or {}).get("Volumes") or {}
     volumes = tuple(sorted(path for path in declared if path.startswith("/") and path.isprintable()))

@@ -118,13 +118,15 @@ def with_warden(api: Any, base: Image) -> str:
     found = _find(api, name)
     if found is not None:
         return found.id
-    made = api.create_container(base.id, ["true"], entrypoint=[], labels=containers.labels("image"))
+    marks = containers.labels("image")
+    made = api.create_container(base.id, ["true"], entrypoint=[], labels=marks)
     try:
         api.put_archive(made["Id"], "/", _layer(program))
         repository, _, version = name.partition(":")
         labels = {containers.LABEL: "guest", f"{containers.LABEL}.base": base.id}
         api.commit(made["Id"], repository, version, conf={"Labels": labels, "Entrypoint": [], "Cmd": [WARDEN]})
     finally:
+        containers.forget(marks)
         containers.removed(api, made["Id"])
     found = _find(api, name)
     if found is None:

@@ -142,16 +142,14 @@ def choose_backend(settings: Settings) -> Backend:
 
 def vet(settings: Settings) -> None:
     """Raise UsageError for a setting that would fail only when all the work is done."""
-    from sandbox import profiles
+    from sandbox import profiles, written
 
     personas(settings)
     if settings.profiles:
         profiles.load([profiles.profile_folder(), *settings.profiles], "npm")
     if settings.keep is not None:
         _make_folder(settings.keep)
-    output = settings.output
-    if output is not None and (output.is_dir() or not os.access(output.absolute().parent, os.W_OK | os.X_OK)):
-        raise UsageError(f"the report cannot be written to {output}: it is a folder, or its folder cannot be written")
+    written.vet(settings)
 
 
 def personas(settings: Settings) -> list[Persona]:

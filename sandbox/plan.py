@@ -34,8 +34,9 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
-    """One step in the guest. `required`: it must exit 0 to count as run. `open_ended`: it may go on until its
-    limit (a server), and being stopped there still counts as run."""
+    """One step in the guest. `required`: it must exit 0 to count as run (an import: not say that it raised, and one
+    that may is planned so with its reason in the notes). `open_ended`: it may go on until its limit (a server), and
+    being stopped there still counts as run."""
 
     name: str
     kind: PhaseKind
@@ -46,7 +47,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     required: bool = True
     open_ended: bool = False
     either: str = ""
-    """Phases with the same non-empty `either` cover the same entry point: one that succeeds is enough."""
+    """Phases with the same non-empty `either` load the same file: one that succeeds is enough."""
 
 
 def shell_phase(shell: str, base: Phase, seconds: float) -> Phase:

@@ -162,7 +162,9 @@ def interrupt_when(files: list[Path]) -> None:
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Path]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run where it is ignored
     yield tmp_path
+    signal.signal(signal.SIGINT, before)
     assert multiprocessing.active_children() == []
 
 

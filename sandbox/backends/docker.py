@@ -39,6 +39,8 @@ CAPABILITIES = (
 )
 """What the warden needs in its container. The package runs as user 1000 with none of them, and cannot get any."""
 
+PLACES = {"/etc": 0o755, "/home": 0o755, "/root": 0o700, "/run": 0o755, "/tmp": 0o1777, "/var/tmp": 0o1777}
+"""What the guest has of its own, in memory, with modes: all else is the image's, and read-only."""
 SMALL = 64 * 1024 * 1024
 SLACK = 512 * 1024 * 1024
 """Memory of the container beyond what the guest may use: the warden's buffers, the kernel's."""
@@ -94,20 +96,21 @@ class Docker(msgspec.Struct, frozen=True, kw_only=True):
             runtime = containers.runtime(daemon, self.runtime)
             if runtime:
                 options["runtime"] = runtime
-            container, attached = _begin(api, base, spec, options)
+            marks = containers.labels("guest")
+            container, attached = _begin(api, base, spec, options, marks)
         unwrapper = Unwrapper()
 
         def stop() -> str:
             with suppress(OSError):
                 attached.close()
-            problem = _end(container)
+            problem = _end(container, marks)
             return problem or unwrapper.said.decode("utf-8", "replace").strip()
 
         return Running(
             stream=plain(attached),
             stop=stop,
             unwrap=unwrapper,
-            puts=(*tools.configuration, *_feigned(spec)),
+            puts=(*_modes(), *tools.configuration, *_feigned(spec)),
             provided=frozenset({"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}),
             not_seen=NOT_SEEN,
         )
@@ -121,7 +124,9 @@ def _described(api: Any) -> dict[str, Any]:
     return described
 
 
-def _begin(api: Any, base: images.Image, spec: GuestSpec, options: dict[str, Any]) -> tuple[str, Any]:
+def _begin(
+    api: Any, base: images.Image, spec: GuestSpec, options: dict[str, Any], marks: dict[str, str]
+) -> tuple[str, Any]:
     """A started container, and its attached stream. Nothing is left where that fails."""
     container = ""
     try:
@@ -138,7 +143,7 @@ def _begin(api: Any, base: images.Image, spec: GuestSpec, options: dict[str, Any
             entrypoint=[],
             working_dir="/",
             healthcheck={"test": ["NONE"]},
-            labels=containers.labels("guest"),
+            labels=marks,
             host_config=api.create_host_config(**options),
         )
         container = made["Id"]
@@ -146,15 +151,13 @@ def _begin(api: Any, base: images.Image, spec: GuestSpec, options: dict[str, Any
         attached = api.attach_socket(container, parameters)
         api.start(container)
     except containers.failures() as error:
-        if container:
-            _end(container)
+        _end(container, marks)
         raise BackendError(
             f"the container could not be made: {containers.sentence(error)}",
             "`baitbox doctor` says what works here; is the disk full, or was an image removed meanwhile?",
         ) from None
     except BaseException:
-        if container:
-            _end(container)
+        _end(container, marks)
         raise
     return container, attached
 
@@ -162,18 +165,12 @@ def _begin(api: Any, base: images.Image, spec: GuestSpec, options: dict[str, Any
 def _options(spec: GuestSpec, volumes: tuple[str, ...], processors: int) -> dict[str, Any]:
     """The host's side of the container: see docs/docker.md for each."""
     limits: Limits = spec.limits
-    half = limits.disk // 2
-    scratch = "rw,nosuid,nodev,exec"
+    sizes = {"/home": limits.disk // 2, "/tmp": limits.disk // 2, "/root": 4096}
+    # An image's own volumes would else be on the host's disk, without a bound.
     tmpfs = {
-        "/home": f"{scratch},size={half},mode=0755",
-        "/tmp": f"{scratch},size={half},mode=1777",
-        "/var/tmp": f"{scratch},size={SMALL},mode=1777",
-        "/run": f"{scratch},size={SMALL},mode=0755",
-        "/root": f"{scratch},size=4096,mode=0700",
-        "/etc": f"rw,nosuid,nodev,noexec,size={SMALL},mode=0755",
+        folder: f"rw,nosuid,nodev,exec,size={sizes.get(folder, SMALL)},mode={mode:04o}"
+        for folder, mode in {**dict.fromkeys(volumes, 0o755), **PLACES}.items()
     }
-    for folder in volumes:  # which the image declares, and Docker would else put on the host's disk, without a bound
-        tmpfs.setdefault(folder, f"{scratch},size={SMALL},mode=0755")
     bound = limits.memory + limits.disk + SLACK  # what is written to a tmpfs counts as memory
     return {
         "network_mode": "none",
@@ -198,6 +195,11 @@ def _options(spec: GuestSpec, volumes: tuple[str, ...], processors: int) -> dict
     }
 
 
+def _modes() -> list[Put]:
+    """runc gives a tmpfs the mode of the folder that it covers, whatever mode was asked for."""
+    return [Put(folder, kind=2, mode=mode, owned=False) for folder, mode in PLACES.items()]
+
+
 def _feigned(spec: GuestSpec) -> list[Put]:
     """What the warden answers in place of files that cannot be covered from outside of a container."""
     uptime = f"{spec.uptime}.53 {spec.uptime * 7}.18\n".encode()
@@ -206,8 +208,11 @@ def _feigned(spec: GuestSpec) -> list[Put]:
     return [Put(path, content, kind=4) for path, content in files.items()] + [Put(path, kind=5) for path in GONE]
 
 
-def _end(container: str) -> str:
-    """Make sure that a container is gone; what prevents it is returned, and is swept up at the next start."""
+def _end(container: str, marks: dict[str, str]) -> str:
+    """Make sure that a container is gone; what prevents it is returned, and it is swept up at the next start."""
+    containers.forget(marks)
+    if not container:
+        return ""
     deadline = time.monotonic() + LEAVING_SECONDS
     try:
         with containers.client() as api:

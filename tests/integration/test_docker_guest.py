@@ -129,7 +129,8 @@ def test_nothing_of_the_system_can_be_written(start: Make) -> None:
 for place in / /etc /usr /usr/bin /usr/lib/systemd /proc /proc/sys/kernel /sys /sys/fs/cgroup /dev /var/lib /boot; do
     (echo x >"$place/.left") 2>/dev/null && echo "WROTE $place"
 done
-for file in /proc/sys/kernel/core_pattern /proc/sysrq-trigger /etc/hosts /etc/resolv.conf /etc/passwd /proc/1/oom_score_adj
+for file in /proc/sys/kernel/core_pattern /proc/sysrq-trigger /etc/hosts /etc/resolv.conf /etc/passwd \\
+        /proc/1/oom_score_adj
 do (echo x >"$file") 2>/dev/null && echo "WROTE $file"; done
 for name in /var/run/docker.sock /run/docker.sock /run/containerd/containerd.sock; do
     [ -e "$name" ] && echo "THERE $name"
