@@ -180,7 +180,9 @@ def current(
 
 
 def _judged(store: Store, run: StoredRun, judge: str, judging: Judging) -> StoredRun | None:
-    """A run with the report that today's rules and profiles make of its recordings."""
+    """A run with the report that today's rules and profiles make of its recordings; None where that cannot be told."""
+    if not run.recordings:
+        return None
     try:
         with ExitStack() as stack:
             report = judging([stack.enter_context(store.opened(one)) for one in run.recordings])

@@ -12,11 +12,16 @@ import msgspec
 import pytest
 
 from sandbox import pipeline, profiles, reuse
+from sandbox.backends.native import BACKEND
 from sandbox.errors import BackendError, TargetError, UsageError
+from sandbox.persona import load_personas
+from sandbox.plan import Artifact, Limits
+from sandbox.registries import Registries
 from sandbox.report import PackageReport
 from sandbox.settings import Settings
 from sandbox.store import Store
 from sandbox.store.rows import DAY
+from sandbox.toolchain import HostTools
 from tests import stored
 
 NAME = "npm-left-pod-1.0.0-laptop.jsonl"
@@ -293,3 +298,63 @@ def test_a_stored_recording_of_a_real_run_is_judged_as_it_was(place: Place) -> N
     )
     assert again is not None
     assert msgspec.structs.replace(again, stored="") == msgspec.structs.replace(direct, recordings=())
+
+
+def test_every_personas_recording_is_kept_and_judged(place: Place) -> None:
+    key = stored.key(personas=("laptop", "server"))
+    files = {"laptop": NAME, "server": NAME.replace("laptop", "server")}
+
+    def memory(judge: str, **settings: Any) -> reuse.Memory:
+        return reuse.Memory(
+            msgspec.structs.replace(place.settings, **settings), key, judge, place.steps.append, lambda: files
+        )
+
+    first = memory("j1")
+    who = ["server", "laptop"]
+    paths = {name: stored.recording(place.folder, number, persona=name) for number, name in enumerate(who)}
+    for name, path in paths.items():  # in the order in which they were run
+        first.take(path, name)
+    first.keep(stored.report())
+    keep = place.folder / "keep"
+    keep.mkdir()
+    judge = Judge(stored.report("suspicious"))
+    found = memory("j2", keep=keep).recall(judge)
+    assert found is not None
+    assert judge.seen == [[path.read_bytes() for path in paths.values()]]
+    assert found.recordings == tuple(str(keep / files[name]) for name in who)
+    assert all((keep / files[name]).read_bytes() == path.read_bytes() for name, path in paths.items())
+
+
+def test_the_settings_that_decide_a_run_are_in_its_key(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "npm.yaml").write_text("about: mine\n")
+    artifact = Artifact(
+        ecosystem="npm", name="left-pod", version="1.0.0", target="npm:left-pod", purl=stored.PURL,
+        digest=stored.DIGEST, spec="left-pod@1.0.0",
+    )  # fmt: skip
+    who = [load_personas([profiles.profile_folder() / "personas"])["laptop"]]
+
+    def memory(**settings: Any) -> reuse.Memory:
+        chosen = msgspec.structs.replace(place.settings, **settings)
+        return reuse.memory(
+            chosen, artifact, who, Limits(), Registries(), HostTools(), BACKEND, place.steps.append
+        )
+
+    assert memory().recall(Judge(ZeroDivisionError())) is None
+    first = memory()
+    first.take(stored.recording(tmp_path), "laptop")
+    first.keep(stored.report())
+    assert memory().recall(Judge(ZeroDivisionError())) is not None
+    assert memory(jobs=7, quiet=True).recall(Judge(ZeroDivisionError())) is not None
+    assert memory(timeout=60.0).recall(Judge(ZeroDivisionError())) is None
+    judge = Judge(stored.report())
+    assert memory(profiles=(tmp_path / "own",)).recall(judge) is not None
+    assert len(judge.seen) == 1
+
+
+def test_a_run_without_a_recording_is_not_judged_again(place: Place) -> None:
+    place.memory().keep(stored.report())
+    judge = Judge(stored.report())
+    assert place.recall(judge, "j2") is None
+    assert judge.seen == []
+    assert place.recall() is not None
