@@ -21,6 +21,7 @@ from sandbox.lockfiles._npm_sources import is_remote, source_of
 from sandbox.lockfiles._text import decoded, head, shown
 
 _FOLDER = "node_modules/"
+_LONGEST_KEY = 4096
 _BUN = re.compile(r'"lockfileVersion": *\d+,\s*(?:"configVersion": *\d+,\s*)?"workspaces": *\{')
 _GROUPS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 
@@ -77,6 +78,8 @@ def _read_packages(packages: Table, entries: Entries) -> None:
     for key, value in packages.items():
         if not isinstance(value, dict):
             raise entries.wrong("a package is no object", packages.lines[key])
+        if len(key) > _LONGEST_KEY:
+            raise entries.wrong("a folder's path is too long", packages.lines[key])
     direct = _asked_for(packages)
     targets = {text(value, "resolved") for value in packages.values() if value.get("link") is True}
     for key, value in packages.items():

@@ -19,6 +19,7 @@ from sandbox.lockfiles._npm_sources import source_of
 from sandbox.lockfiles._text import decoded, head, shown
 from sandbox.lockfiles._yaml import located
 
+_MOST_KEYS = 50
 _CONDITION = re.compile(r"(os|cpu|libc)=(!?[A-Za-z0-9_-]{1,40})")
 _OWN_PATCH = re.compile(r"(?:optional!)?builtin<[^>]*>")
 
@@ -107,11 +108,18 @@ def _descriptors(table: Table) -> dict[str, list[str]]:
     for key in table:
         for written in key.split(","):
             one = written.strip().partition("::")[0]
-            found.setdefault(one, []).append(key)
+            _append(found, one, key)
             _, patch, inner = one.partition("@patch:")
             if patch:
-                found.setdefault(unquote(inner.partition("#")[0]), []).append(key)
+                _append(found, unquote(inner.partition("#")[0]), key)
     return found
+
+
+def _append(found: dict[str, list[str]], descriptor: str, key: str) -> None:
+    """Bounded: each package that asks for a descriptor is followed to all of its keys."""
+    keys = found.setdefault(descriptor, [])
+    if len(keys) < _MOST_KEYS:
+        keys.append(key)
 
 
 def _asks(value: Table, keys: dict[str, list[str]]) -> Iterator[tuple[str, bool]]:
