@@ -173,8 +173,8 @@ def _entry(key: str, value: list[Any], line: int, entries: Entries) -> Locked | 
     except ValueError as error:
         raise entries.wrong(str(error), line) from None
     parts = _parts(key)
-    if fields.get("bundled") is True:
-        source, location, digests = "bundled", "/".join(parts[:-1][-1:]), ()
+    if fields.get("bundled") is True and len(parts) > 1 and not digests:
+        source, location = "bundled", parts[-2]
     return Locked(
         ecosystem="npm",
         name=name,

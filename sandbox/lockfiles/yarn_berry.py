@@ -75,7 +75,7 @@ def _read(table: Table, entries: Entries) -> None:
         if resolution is None:
             raise entries.wrong(f"{shown(key)} has no resolution", line)
         checksums += "checksum" in value
-        source, location = _place(resolution, text(value, "version"))
+        source, location = _place(resolution, _version(resolution, ""))
         if resolution.protocol == "patch:" and not _OWN_PATCH.search(unquote(resolution.selector)):
             entries.note(
                 f"{shown(resolution.name)} is patched by the project, and is looked at without the patch", line
@@ -85,7 +85,7 @@ def _read(table: Table, entries: Entries) -> None:
             Locked(
                 ecosystem="npm",
                 name=resolution.name,
-                version=text(value, "version") if source != "workspace" else "",
+                version=_version(resolution, text(value, "version")),
                 source=source,
                 location=location,
                 line=line,
@@ -156,6 +156,17 @@ def _resolution(written: str) -> _Resolution | None:
     if not colon:
         protocol, selector = "", bare
     return _Resolution(written[:at], protocol + colon, selector, parameters)
+
+
+def _version(resolution: _Resolution, written: str) -> str:
+    """The version that yarn fetches, which is the resolution's; `written` is only told, and counts where there is no
+    registry."""
+    if resolution.protocol == "npm:":
+        return resolution.selector
+    if resolution.protocol == "patch:":
+        inner = _resolution(unquote(resolution.selector.partition("#")[0]))
+        return inner.selector if inner is not None and inner.protocol == "npm:" else written
+    return "" if resolution.protocol == "workspace:" else written
 
 
 def _place(resolution: _Resolution, version: str) -> tuple[Source, str]:
