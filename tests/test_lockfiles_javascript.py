@@ -310,6 +310,37 @@ def test_bun_places_and_comments() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("yarn.lock", '__metadata:\n  version: 8\n"a@1":\n  version: 1.0.0\n', "has no resolution"),
+        ("yarn.lock", "__metadata: 8\n", "has no __metadata"),
+        ("yarn.lock", '__metadata:\n  version: 8\n"a@1": b\n', "a package is no mapping"),
+        ("yarn.lock", "__metadata:\n  version: 8\n---\na: 1\n", "a second document"),
+        ("bun.lock", '{"lockfileVersion": 2, "workspaces": {}}', "lockfileVersion 2 is not known"),
+        ("bun.lock", '{"lockfileVersion": 1, "packages": []}', "packages or workspaces is no object"),
+        ("bun.lock", '{"lockfileVersion": 1, "packages": {"a": {}}}', "a package is no list with its name"),
+        ("bun.lock", '{"lockfileVersion": 1, "packages": {"a": []}}', "a package is no list with its name"),
+        ("bun.lock", '{"lockfileVersion": 1, "workspaces": {"": 1}}', "a workspace is no object"),
+        (
+            "bun.lock",
+            '{"lockfileVersion": 1, "packages": {"a": ["a@1.0.0", "", {}, "sha512-x"]}}',
+            "an integrity that is",
+        ),
+        ("bun.lock", '{"lockfileVersion": 1, "packages": {"' + "a" * 1025 + '": ["a@1.0.0"]}}', "a key is too long"),
+    ],
+)
+def test_what_is_wrong_with_berry_and_bun_is_said(name: str, content: str, says: str) -> None:
+    with pytest.raises(ValueError, match=name) as caught:
+        read(content.encode(), name)
+    assert says in str(caught.value)
+
+
+def test_bun_patches_are_noted() -> None:
+    lock = read(b'{"lockfileVersion": 1, "packages": {}, "patchedDependencies": {"a@1.0.0": "a.patch"}}', "bun.lock")
+    assert ["a@1.0.0 is patched by the project" in note.text for note in lock.notes] == [True]
+
+
+@pytest.mark.parametrize(
     ("content", "name"),
     [
         (b"#!/usr/bin/env bun\nbun-lockfile-format-v0\n\0\1\2", "bun.lockb"),
