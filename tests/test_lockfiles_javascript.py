@@ -129,9 +129,9 @@ patchedDependencies:
         "pnpm-lock.yaml",
     )
     assert {one.name: (one.source, one.location, one.line) for one in lock.entries} == {
-        "away": ("file", "link:../away", 5),
-        "near": ("workspace", "link:packages/near", 6),
-        "other": ("workspace", "link:../other", 9),
+        "away": ("file", "../away", 5),
+        "near": ("workspace", "packages/near", 6),
+        "other": ("workspace", "packages/other", 9),
         "a": ("url", "https://files.test/a.tgz", 11),
         "b": ("registry", "https://npm.test/b/-/b-2.0.0.tgz", 14),
     }
@@ -225,6 +225,9 @@ def test_berry_patches_and_archives() -> None:
 "a@patch:a@npm%3A1.0.0#~/.yarn/patches/a.patch":
   version: 1.0.0
   resolution: "a@patch:a@npm%3A1.0.0#~/.yarn/patches/a.patch::version=1.0.0&hash=0"
+"l@file:../lib::locator=w%40workspace%3Apackages%2Fw":
+  version: 1.0.0
+  resolution: "l@file:../lib#../lib::hash=0&locator=w%40workspace%3Apackages%2Fw"
 "b@npm:^1":
   version: 1.0.0
   resolution: "b@npm:1.0.0::__archiveUrl=https%3A%2F%2Fnpm.test%2Fb%2F-%2Fb-1.0.0.tgz"
@@ -242,6 +245,7 @@ def test_berry_patches_and_archives() -> None:
     )
     assert [(one.name, one.source, one.location) for one in lock.entries] == [
         ("a", "registry", ""),
+        ("l", "file", "file:packages/lib"),
         ("b", "registry", "https://npm.test/b/-/b-1.0.0.tgz"),
         ("c", "git", "https://git.test/c.git#commit=0f"),
         ("d", "url", "https://npm.test/evil.tgz"),

@@ -6,6 +6,7 @@ digest, and a note says so. Nothing says what is for development either.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -169,11 +170,19 @@ def _version(resolution: _Resolution, written: str) -> str:
     return "" if resolution.protocol == "workspace:" else written
 
 
+def _from_lockfile(resolution: _Resolution) -> str:
+    """A path, which yarn writes from the folder of the workspace that asks for it, from the lockfile's folder."""
+    path = resolution.selector.partition("#")[0]
+    locator = parse_qs(resolution.parameters, max_num_fields=20).get("locator", [""])[0]
+    workspace = locator.partition("@workspace:")[2]
+    return path if workspace in ("", ".") or path.startswith("/") else posixpath.normpath(f"{workspace}/{path}")
+
+
 def _place(resolution: _Resolution, version: str) -> tuple[Source, str]:
     if resolution.protocol == "workspace:":
         return "workspace", resolution.selector
     if resolution.protocol in ("file:", "link:", "portal:", "exec:"):
-        return "file", resolution.protocol + resolution.selector.partition("#")[0]
+        return "file", resolution.protocol + _from_lockfile(resolution)
     if resolution.protocol == "npm:":
         archive = parse_qs(resolution.parameters, max_num_fields=20).get("__archiveUrl", [""])[0]
         return source_of(archive, resolution.name, version), archive
