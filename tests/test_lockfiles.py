@@ -192,8 +192,8 @@ def test_a_real_file_with_its_lines_shuffled(path: Path, data: st.DataObject) ->
 
 
 ODD = ["", "0", "true", "null", "[]", "{}", '""', '"\\u0000"', '[["a"]]', '{a = 1}', '{"a": 1}', "1e999", "-1",
-       "~", "'x'", "2024-01-01", "0x" + "f" * 9999, '"\\ud800"', '"../../x"', '"https://[x"', '"git+"', '"npm:"', '"@"', '" "',
-       '"' + "x" * 9999 + '"']  # fmt: skip
+       "~", "'x'", "2024-01-01", "0x" + "f" * 9999, '"\\ud800"', '"../../x"', '"https://[x"', '"git+"', '"npm:"',
+       '"@"', '" "', '"' + "x" * 9999 + '"']  # fmt: skip
 
 
 @pytest.mark.parametrize("path", EVERY)
@@ -249,6 +249,53 @@ def test_a_real_file_with_another_structure(path: Path, data: st.DataObject) -> 
         value = _other(value, data)
     content = json.dumps(value, ensure_ascii=data.draw(st.booleans())).encode("utf-8", "surrogatepass")
     refused(identify(path.name, path.read_bytes()), content, path.name)
+
+
+SEVERAL = 10_000
+QUADRATIC = {
+    "requirements.txt": "".join(f"x==1 --hash=sha256:{n:064x}\n" for n in range(SEVERAL)),
+    "requirements-2.txt": "x\n" * SEVERAL + "-c c.txt\n",
+    "package-lock.json": json.dumps({"lockfileVersion": 3, "packages": {
+        "": {"dependencies": {f"p{n}": "1" for n in range(SEVERAL)}},
+        "w" * 4000: {"dependencies": {f"p{n}": "1" for n in range(SEVERAL)}},
+        **{f"node_modules/p{n}": {"version": "1.0.0", "name": "x", "resolved": "https://r.test/x"}
+           for n in range(SEVERAL)}}}),
+    "bun.lock": json.dumps({"lockfileVersion": 1, "workspaces": {"": {"dependencies": {"a": "1"}}}, "packages": {
+        "/".join("a" * 500): ["a@1.0.0", "", {"dependencies": {f"p{n}": "1" for n in range(SEVERAL)}}],
+        **{f"p{n}": ["x@1.0.0", "", {"dependencies": {"a": "1"}}] for n in range(SEVERAL)}}}),
+    "yarn.lock": "__metadata:\n  version: 8\n" + "".join(
+        f'"a@npm:1::x{n}":\n  version: 1.0.0\n  resolution: "a@npm:1.0.0"\n  dependencies:\n    a: "npm:1"\n'
+        for n in range(SEVERAL)),
+    "pnpm-lock.yaml": "lockfileVersion: '9.0'\nsnapshots:\n" + "".join(
+        f"  a@1.0.0(b@{n}):\n    dependencies: {{x{n}: a@1.0.0}}\n" for n in range(SEVERAL))
+        + "packages:\n  a@1.0.0: {}\n",
+    "uv.lock": "version = 1\n" + "".join(
+        f'[[package]]\nname = "a"\nversion = "1.{n}"\n'
+        'source = { virtual = "." }\ndependencies = [{ name = "a" }]\n'
+        for n in range(SEVERAL // 2)),
+    "uv-extras.lock": 'version = 1\n[[package]]\nname = "a"\nsource = { virtual = "." }\n'
+        + 'dependencies = [{ name = "a", extra = ['
+        + ", ".join(f'"e{n}"' for n in range(SEVERAL)) + "] }]\n[package.optional-dependencies]\n"
+        + "".join(f"e{n} = []\n" for n in range(SEVERAL)),
+    "poetry.lock": "".join(
+        f'[[package]]\nname = "a"\nversion = "1"\nfiles = [{{hash = "sha256:{n:064x}"}}]\n' for n in range(SEVERAL))
+        + '[metadata]\nlock-version = "2.1"\n',
+}  # fmt: skip
+"""What is small, and would take minutes where a parser looked at everything for each thing."""
+
+
+@pytest.mark.parametrize("name", QUADRATIC)
+def test_nothing_takes_quadratic_time(name: str) -> None:
+    content = QUADRATIC[name].encode()
+    assert len(content) < 4_000_000
+    real = {"requirements-2.txt": "requirements.txt", "uv-extras.lock": "uv.lock"}.get(name, name)
+    constraints = "".join(f"x==1.{n}\n" for n in range(SEVERAL)).encode()
+    started = time.process_time()
+    try:
+        check(read(content, real, lambda _: constraints))
+    except ValueError as error:
+        assert "more than 2000 digests, extras or other names" in str(error)  # noqa: PT017  # both ways are an answer
+    assert time.process_time() - started < 30
 
 
 def test_names_are_told_apart() -> None:

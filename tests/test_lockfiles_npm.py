@@ -111,6 +111,24 @@ def test_equal_packages_stand_once_and_a_second_digest_is_kept() -> None:
     assert len(entry.digests) == 2 and entry.digests[0] == DIGEST
 
 
+def test_what_only_claims_to_be_bundled_is_looked_at() -> None:
+    around = {"version": "1.0.0", "bundleDependencies": ["b"]}
+    place = "https://r.test/b/-/b-1.0.0.tgz"
+    found = lock({
+        "node_modules/a": {"version": "1.0.0"},
+        "node_modules/a/node_modules/b": {"version": "1.0.0", "inBundle": True},
+        "node_modules/c": around,
+        "node_modules/c/node_modules/b": {"version": "2.0.0", "inBundle": True, "integrity": INTEGRITY},
+        "node_modules/c/node_modules/d": {"version": "3.0.0", "inBundle": True, "resolved": place.replace("b", "d")},
+        "node_modules/c/node_modules/e/node_modules/f": {"version": "4.0.0", "inBundle": True},
+        "node_modules/g": {"version": "5.0.0", "inBundle": True},
+    })  # fmt: skip
+    assert {one.name: one.source for one in found.entries if one.name not in "ac"} == {
+        "b": "registry", "d": "url", "f": "bundled", "g": "registry",
+    }  # fmt: skip
+    assert [one.location for one in found.entries if one.source == "bundled"] == ["c"]
+
+
 def test_what_npm_6_alone_would_install_is_not_hidden() -> None:
     packages = {"node_modules/a": {"version": "1.0.0", "integrity": INTEGRITY}}
     same = {"a": {"version": "1.0.0", "integrity": INTEGRITY}}

@@ -3,7 +3,9 @@
 # pdm and pip, which are fetched into a temporary folder. Nothing that is locked is installed. Registry hosts are
 # replaced by registry.test and files.test, and the temporary folder by /src.
 #
-#     tools/lock_samples.sh [FOLDER]      FOLDER keeps the tools for the next time
+#     [ONLY=npm|pnpm|yarn|berry|bun|uv|poetry|pipenv|pdm|pip-tools] tools/lock_samples.sh [FOLDER]
+#
+# FOLDER keeps the tools for the next time. What is not pinned below (idna, anyio, node-gyp) is newer each time.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 samples=$here/tests/lockfiles
@@ -29,7 +31,9 @@ keep() { # keep FILE FORMAT VARIANT: a lockfile, without the names of this place
     echo "$2/$3: $(wc -l < "$samples/$2/$3/$(basename "$1")") lines"
 }
 
-npm_project() { # npm_project WORKSPACES [no-git|''] [bundles]: a workspace, an alias, a scope, a git checkout, a folder, an archive that bundles, and a few packages
+# npm_project WORKSPACES [no-git|''] [bundles]: a workspace, an alias, a scope, a git checkout, a folder, an archive
+# (that bundles another package), and a few packages.
+npm_project() {
     rm -rf "$folder/project" "$folder/cache" "$folder/cache-berry" && mkdir -p "$folder/project" && cd "$folder/project"
     mkdir -p packages/one local bundler/node_modules/inner repo
     echo '{"name":"one","version":"0.1.0","dependencies":{"ms":"2.1.3"}}' > packages/one/package.json
@@ -51,11 +55,6 @@ npm_project() { # npm_project WORKSPACES [no-git|''] [bundles]: a workspace, an 
                   "local": "file:./local", "bundler": "file:./bundler-1.0.0.tgz"$git},
  "devDependencies": {"mkdirp": "0.5.6"}, "optionalDependencies": {"fsevents": "2.3.3"}}
 END
-}
-
-python_project() { # pinned and not, an extra, a marker, a folder of its own, and a group for development
-    rm -rf "$folder/project" && mkdir -p "$folder/project/local" && cd "$folder/project"
-    printf '[project]\nname = "local"\nversion = "0.0.1"\n' > local/pyproject.toml
 }
 
 want() { # want NAME: whether this part is asked for
@@ -117,71 +116,9 @@ python_tool() { # python_tool REQUIREMENT...: prints the folder of its programs;
     printf %s "$place/bin"
 }
 
-python_project() { # pinned and not, an extra, a marker, a folder of its own, and a group for development
-    rm -rf "$folder/project" && mkdir -p "$folder/project/local" && cd "$folder/project"
-    printf '[project]\nname = "local"\nversion = "0.0.1"\n' > local/pyproject.toml
-}
-
-want() { # want NAME: whether this part is asked for
-    [ -z "${ONLY:-}" ] || [ "$ONLY" = "$1" ]
-}
-
-workspaces='"workspaces": ["packages/*"],'
-
-if want npm; then
-    for version in 1 2 3; do
-        npm_project "$workspaces" "" bundles
-        npm install --silent --package-lock-only --lockfile-version "$version"
-        keep package-lock.json package_lock "v$version"
-    done
-    npm shrinkwrap --silent
-    keep npm-shrinkwrap.json package_lock shrinkwrap
-fi
-
-if want pnpm; then
-    for version in 7.33.7 8.15.9 9.15.9 10.12.4; do
-        # pnpm 8 writes no path of a git repository that it can read again.
-        npm_project "" "$([ "$version" != 8.15.9 ] || echo no-git)" bundles
-        printf 'packages:\n  - packages/*\n' > pnpm-workspace.yaml
-        pnpm=$(tool "pnpm@$version")
-        timeout 180 node "$pnpm/pnpm/bin/pnpm.cjs" install --lockfile-only --silent
-        keep pnpm-lock.yaml pnpm_lock "pnpm-${version%%.*}"
-    done
-fi
-
-if want yarn; then
-    npm_project "$workspaces"
-    yarn=$(tool yarn@1.22.22)
-    timeout 180 node "$yarn/yarn/bin/yarn.js" install --silent --ignore-scripts --non-interactive --ignore-platform
-    keep yarn.lock yarn_classic yarn-1
-fi
-
-if want berry; then
-    for version in 3.8.7 4.9.2; do
-        npm_project "$workspaces" no-git
-        yarn=$(tool "@yarnpkg/cli-dist@$version")
-        : > yarn.lock
-        printf 'enableTelemetry: false\nenableScripts: false\n' > .yarnrc.yml
-        YARN_ENABLE_IMMUTABLE_INSTALLS=false timeout 180 node "$yarn/@yarnpkg/cli-dist/bin/yarn.js" install >&2
-        keep yarn.lock yarn_berry "yarn-${version%%.*}"
-    done
-fi
-
-if want bun; then
-    npm_project "$workspaces" no-git
-    bun=$(tool bun@1.2.17)
-    program=$(find "$bun" -path '*bun-linux-x64*/bin/bun' ! -path '*musl*' | head -1)
-    timeout 180 "$program" install --lockfile-only --save-text-lockfile --ignore-scripts >&2
-    keep bun.lock bun_lock bun-1.2
-fi
-
-python_tools() { # prints the folder of uv, poetry, pipenv, pdm and pip-compile
-    place=$folder/tools/python
-    [ -x "$place/bin/uv" ] || { python3 -m venv "$place" && "$place/bin/pip" install -q uv poetry pipenv pdm pip-tools 'hishel<1' >&2; }
-    printf %s "$place/bin"
-}
-
-python_project() { # a pin with an extra, a marker, an extra of the project, a group for development, a folder, a checkout
+# python_project MORE: a pin with an extra, a marker, an extra of the project, a group for development, a folder, a
+# checkout. MORE are further dependencies.
+python_project() {
     rm -rf "$folder/project" && mkdir -p "$folder/project/local" "$folder/project/repo" && cd "$folder/project"
     printf '[project]\nname = "local"\nversion = "0.0.1"\n' > local/pyproject.toml
     printf '[project]\nname = "fromgit"\nversion = "3.0.0"\n' > repo/pyproject.toml
@@ -204,7 +141,11 @@ END
 if want uv; then
     bin=$(python_tool uv)
     python_project ', "local", "fromgit"'
-    printf '[tool.uv.sources]\nlocal = { path = "local" }\nfromgit = { git = "file://%s/repo" }\n' "$PWD" >> pyproject.toml
+    cat >> pyproject.toml << END
+[tool.uv.sources]
+local = { path = "local" }
+fromgit = { git = "file://$PWD/repo" }
+END
     timeout 180 "$bin/uv" lock -q --no-cache
     keep uv.lock uv_lock uv
     timeout 180 "$bin/uv" export -q --no-cache --all-extras --format pylock.toml > pylock.toml
@@ -271,7 +212,7 @@ fi
 if want pip-tools; then
     bin=$(python_tool pip-tools)
     python_project ''
-    timeout 180 "$bin/pip-compile" -q --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
-        --generate-hashes --all-extras --output-file requirements.txt pyproject.toml
+    timeout 180 "$bin/pip-compile" -q --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+        --no-emit-options --generate-hashes --all-extras --output-file requirements.txt pyproject.toml
     keep requirements.txt requirements pip-compile
 fi

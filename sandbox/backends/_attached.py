@@ -61,7 +61,7 @@ class Attached(Protocol):
 
 
 class _Piped:
-    """A program that speaks SSH, at the end of two pipes. The SDK's own `recv` waits until it has all that was asked."""
+    """A program that speaks SSH, at the end of two pipes. The SDK's own `recv` waits for all that was asked."""
 
     def __init__(self, attached: Any) -> None:
         self._attached = attached

@@ -51,7 +51,7 @@ def hashes(files: Iterable[Any], line: int, entries: Entries) -> tuple[str, ...]
             missing = True
             continue
         found.append(digest(written, line, entries))
-    if missing and found:
+    if missing:
         entries.note("a file without a hash: it is not held to a digest", line)
     return () if missing else tuple(dict.fromkeys(found))
 

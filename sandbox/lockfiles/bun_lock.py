@@ -23,6 +23,8 @@ from sandbox.lockfiles._text import decoded, head, shown
 _MAGIC = b"#!/usr/bin/env bun\nbun-lockfile-format-"
 _STRING_OR_COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|//[^\n]*|/\*(?:.*?\*/|.*)', re.DOTALL)
 _STRING_OR_COMMA = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|,(?=\s*[}\]])', re.DOTALL)
+_LONGEST_KEY = 1024
+_DEEPEST = 20
 _GROUPS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 
 
@@ -83,6 +85,8 @@ def _read(packages: Table, workspaces: Table, entries: Entries) -> None:
     for key, value in packages.items():
         if not isinstance(value, list) or not value or not isinstance(value[0], str):
             raise entries.wrong("a package is no list with its name", packages.lines[key])
+        if len(key) > _LONGEST_KEY:
+            raise entries.wrong("a key is too long", packages.lines[key])
     direct: set[str] = set()
     roots: list[tuple[str, _Edge]] = []
     for place, value in workspaces.items():
@@ -90,7 +94,7 @@ def _read(packages: Table, workspaces: Table, entries: Entries) -> None:
             raise entries.wrong("a workspace is no object", workspaces.lines[place])
         own = text(value, "name") if place else ""
         for edge in _edges(value):
-            key = _key(own, edge.name, packages)
+            key = _key([own] if own else [], edge.name, packages)
             direct.add(key)
             roots.append((key, edge))
     reached = _reach([key for key, _ in roots], packages, optional=True)
@@ -127,10 +131,9 @@ def _parts(key: str) -> list[str]:
     return found
 
 
-def _key(parent: str, name: str, packages: Table) -> str:
-    """The key of what `parent` asks for as `name`: the nearest, from inside out. Bounded by a real tree's depth."""
-    parts = _parts(parent) if parent else []
-    for depth in range(min(len(parts), 50), 0, -1):
+def _key(parts: list[str], name: str, packages: Table) -> str:
+    """The key of what a package asks for as `name`: the nearest, from inside out. Bounded by a real tree's depth."""
+    for depth in range(min(len(parts), _DEEPEST), 0, -1):
         key = "/".join([*parts[:depth], name])
         if key in packages:
             return key
@@ -145,8 +148,9 @@ def _reach(start: list[str], packages: Table, *, optional: bool) -> set[str]:
         value = packages.get(parent)
         if not isinstance(value, list):
             continue
+        parts = _parts(parent)
         for edge in _edges(_fields(value)):
-            key = _key(parent, edge.name, packages)
+            key = _key(parts, edge.name, packages)
             if key not in found and (optional or not edge.optional):
                 found.add(key)
                 pending.append(key)
@@ -169,8 +173,8 @@ def _entry(key: str, value: list[Any], line: int, entries: Entries) -> Locked | 
     except ValueError as error:
         raise entries.wrong(str(error), line) from None
     parts = _parts(key)
-    if fields.get("bundled") is True:
-        source, location, digests = "bundled", "/".join(parts[:-1][-1:]), ()
+    if fields.get("bundled") is True and len(parts) > 1 and not digests:
+        source, location = "bundled", parts[-2]
     return Locked(
         ecosystem="npm",
         name=name,

@@ -7,6 +7,7 @@ following what the importers ask for.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -115,13 +116,15 @@ class _Reading:
             for group in _GROUPS
             if isinstance(table := importer.get(group), Table) and edge.name in table
         ]
-        inside = edge.key.count("..") <= place.count("/") + (place != ".")
+        # It is written from the importer's folder; told, as every path, from the lockfile's.
+        target = posixpath.normpath(posixpath.join(place, edge.key.partition(":")[2]))
+        inside = not target.startswith(("..", "/"))
         self.entries.add(
             Locked(
                 ecosystem="npm",
                 name=edge.name,
                 source="workspace" if inside else "file",
-                location=edge.key,
+                location=target,
                 line=min(lines, default=0),
                 direct=True,
                 development=edge.development,

@@ -38,6 +38,8 @@ _INDEXES = frozenset({
 _LONGEST_REQUIREMENT = 8192
 _LONGEST_OPTIONS = 1024 * 1024
 _MOST_FILES = 100
+_MOST_PINS = 3
+"""Of one package: with more than one, pip installs nothing at all."""
 _MOST_LINES = 2 * MOST_ENTRIES
 
 
@@ -213,7 +215,7 @@ class _Reading:
             if one.pinned:
                 self._add(entry)
             elif name in pins:
-                for pin in pins[name][:100]:
+                for pin in pins[name][:_MOST_PINS]:
                     self._add(_pinned_by(entry, pin))
             else:
                 self._not_pinned(one)

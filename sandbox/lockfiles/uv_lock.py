@@ -18,6 +18,8 @@ from sandbox.lockfiles._python import hashes, joined_markers, normalised, reach,
 from sandbox.lockfiles._text import decoded, head, shown
 from sandbox.lockfiles._toml import loaded
 
+_MOST_FORKS = 20
+"""Of one package; bounded, since each package that requires it is followed to all of them."""
 _OWN = ("virtual", "editable")
 
 
@@ -65,8 +67,12 @@ class _Reading:
         self.lines = lines
         self.entries = entries
         self.by_name: dict[str, list[int]] = {}
+        self.by_version: dict[tuple[str, str], list[int]] = {}
+        self.extras: dict[int, dict[str, list[dict[str, Any]]]] = {}
         for number, package in enumerate(packages):
-            self.by_name.setdefault(normalised(text(package, "name")), []).append(number)
+            name = normalised(text(package, "name"))
+            self.by_name.setdefault(name, []).append(number)
+            self.by_version.setdefault((name, text(package, "version")), []).append(number)
         manifest = table(document, "manifest")
         members = {normalised(name) for name in strings(manifest, "members")}
         self.asked = [*tables(manifest, "requirements")]
@@ -106,9 +112,9 @@ class _Reading:
             numbers = self.by_name.get(normalised(text(one, "name")), [])
             version = text(one, "version")
             if version:
-                numbers = [number for number in numbers if text(self.packages[number], "version") == version] or numbers
+                numbers = self.by_version.get((normalised(text(one, "name")), version), numbers)
             extras = tuple(map(normalised, strings(one, "extra") + strings(one, "extras")))
-            yield _Edge(tuple(numbers), extras, text(one, "marker"))
+            yield _Edge(tuple(numbers[:_MOST_FORKS]), extras, text(one, "marker"))
 
     def _all_edges(self, number: int) -> Iterator[_Edge]:
         package = self.packages[number]
@@ -131,13 +137,22 @@ class _Reading:
                         start += _nodes(edge)
         return {int(node.partition("[")[0]) for node in reach(start, self._from)}
 
+    def _extras_of(self, number: int) -> dict[str, list[dict[str, Any]]]:
+        """What each extra of a package needs. Kept: a package may have very many."""
+        if number not in self.extras:
+            groups = table(self.packages[number], "optional-dependencies")
+            found: dict[str, list[dict[str, Any]]] = {}
+            for name in groups:
+                found.setdefault(normalised(name), []).extend(tables(groups, name))
+            self.extras[number] = found
+        return self.extras[number]
+
     def _from(self, node: str) -> Iterator[str]:
         number, _, extra = node.partition("[")
         package = self.packages[int(number)]
         written = tables(package, "dependencies")
         if extra:
-            groups = table(package, "optional-dependencies")
-            written = [one for name in groups if normalised(name) == extra for one in tables(groups, name)]
+            written = self._extras_of(int(number)).get(extra, [])
         for edge in self._edges(written):
             yield from _nodes(edge)
 

@@ -6,6 +6,7 @@ digest, and a note says so. Nothing says what is for development either.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from sandbox.lockfiles._npm_sources import source_of
 from sandbox.lockfiles._text import decoded, head, shown
 from sandbox.lockfiles._yaml import located
 
+_MOST_KEYS = 50
 _CONDITION = re.compile(r"(os|cpu|libc)=(!?[A-Za-z0-9_-]{1,40})")
 _OWN_PATCH = re.compile(r"(?:optional!)?builtin<[^>]*>")
 
@@ -74,7 +76,7 @@ def _read(table: Table, entries: Entries) -> None:
         if resolution is None:
             raise entries.wrong(f"{shown(key)} has no resolution", line)
         checksums += "checksum" in value
-        source, location = _place(resolution, text(value, "version"))
+        source, location = _place(resolution, _version(resolution, ""))
         if resolution.protocol == "patch:" and not _OWN_PATCH.search(unquote(resolution.selector)):
             entries.note(
                 f"{shown(resolution.name)} is patched by the project, and is looked at without the patch", line
@@ -84,7 +86,7 @@ def _read(table: Table, entries: Entries) -> None:
             Locked(
                 ecosystem="npm",
                 name=resolution.name,
-                version=text(value, "version") if source != "workspace" else "",
+                version=_version(resolution, text(value, "version")),
                 source=source,
                 location=location,
                 line=line,
@@ -107,11 +109,18 @@ def _descriptors(table: Table) -> dict[str, list[str]]:
     for key in table:
         for written in key.split(","):
             one = written.strip().partition("::")[0]
-            found.setdefault(one, []).append(key)
+            _append(found, one, key)
             _, patch, inner = one.partition("@patch:")
             if patch:
-                found.setdefault(unquote(inner.partition("#")[0]), []).append(key)
+                _append(found, unquote(inner.partition("#")[0]), key)
     return found
+
+
+def _append(found: dict[str, list[str]], descriptor: str, key: str) -> None:
+    """Bounded: each package that asks for a descriptor is followed to all of its keys."""
+    keys = found.setdefault(descriptor, [])
+    if len(keys) < _MOST_KEYS:
+        keys.append(key)
 
 
 def _asks(value: Table, keys: dict[str, list[str]]) -> Iterator[tuple[str, bool]]:
@@ -150,11 +159,30 @@ def _resolution(written: str) -> _Resolution | None:
     return _Resolution(written[:at], protocol + colon, selector, parameters)
 
 
+def _version(resolution: _Resolution, written: str) -> str:
+    """The version that yarn fetches, which is the resolution's; `written` is only told, and counts where there is no
+    registry."""
+    if resolution.protocol == "npm:":
+        return resolution.selector
+    if resolution.protocol == "patch:":
+        inner = _resolution(unquote(resolution.selector.partition("#")[0]))
+        return inner.selector if inner is not None and inner.protocol == "npm:" else written
+    return "" if resolution.protocol == "workspace:" else written
+
+
+def _from_lockfile(resolution: _Resolution) -> str:
+    """A path, which yarn writes from the folder of the workspace that asks for it, from the lockfile's folder."""
+    path = resolution.selector.partition("#")[0]
+    locator = parse_qs(resolution.parameters, max_num_fields=20).get("locator", [""])[0]
+    workspace = locator.partition("@workspace:")[2]
+    return path if workspace in ("", ".") or path.startswith("/") else posixpath.normpath(f"{workspace}/{path}")
+
+
 def _place(resolution: _Resolution, version: str) -> tuple[Source, str]:
     if resolution.protocol == "workspace:":
         return "workspace", resolution.selector
     if resolution.protocol in ("file:", "link:", "portal:", "exec:"):
-        return "file", resolution.protocol + resolution.selector.partition("#")[0]
+        return "file", resolution.protocol + _from_lockfile(resolution)
     if resolution.protocol == "npm:":
         archive = parse_qs(resolution.parameters, max_num_fields=20).get("__archiveUrl", [""])[0]
         return source_of(archive, resolution.name, version), archive
