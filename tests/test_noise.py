@@ -65,7 +65,8 @@ def test_noise_in_a_path_has_a_placeholder(path: str, quiet: str) -> None:
     [
         "/usr/bin/python3.11", "/usr/lib/x86_64-linux-gnu/libssl.so.3", "/etc/passwd", "/tmp/build-helpers/x",
         "/opt/203.0.113.9/x", "/srv/deadbeef/x", "/srv/facade/x", "/srv/a1b2c3d/x", "/home/other/file",
-        "/srv/x9f86d081884c7d65/y", "/home/dev2/x", "/dev/tcp/9f86d081884c/443", "/tmp/tmpfile", "/srv/tmpdirectory/x", "/srv/xtmp99bf3i2l", "/srv/pid4711/x",
+        "/srv/x9f86d081884c7d65/y", "/home/dev2/x", "/dev/tcp/9f86d081884c/443", "/tmp/tmpfile",
+        "/srv/tmpdirectory/x", "/srv/xtmp99bf3i2l", "/srv/pid4711/x",
         "/srv/" + "ab" * 65 + "/x", "/proc/self/environ",
     ],
 )  # fmt: skip
