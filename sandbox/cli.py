@@ -9,22 +9,22 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox import __version__, errors, signals
+from sandbox import __version__, discovery, errors, image_commands, signals, store_commands
 from sandbox.errors import BaitboxError, UsageError
 from sandbox.options import offers
+from sandbox.output import emit
 
 if TYPE_CHECKING:
+    from sandbox.progress import Progress
+    from sandbox.reporters import Recordings, Reporter
     from sandbox.schedule import Outcome
     from sandbox.settings import Settings
-
-WIDTH = 100
-"""Of a report that no terminal shows."""
 
 app = typer.Typer(
     name="baitbox",
@@ -33,6 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+app.add_typer(store_commands.app, name="store")
+app.add_typer(image_commands.app, name="image")
 
 Targets = Annotated[
     list[str],
@@ -86,24 +89,25 @@ def baitbox(
 
 @app.command(short_help="Run each TARGET in a guest full of bait, and judge what it did.")
 @offers(
-    "backend", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
-    "profiles", "cache", "sdist", "quiet",
+    "backend", "image", "runtime", "personas", "format", "output", "reports", "fail_on", "allow_inconclusive",
+    "timeout", "jobs", "keep", "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist",
+    "quiet",
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
-    from sandbox import pipeline, progress, schedule
+    from sandbox import pipeline, schedule
 
     settings = _settings(flags, targets)
     pipeline.vet(settings)
-    with progress.shown(settings.quiet) as display:
-        outcome = schedule.check_all(targets, settings, display)
-    for target, error in outcome.errors:
-        _tell(error, f"{target}: ")
-    return _report(outcome, settings)
+    return _judge(settings, lambda settings, display: schedule.check_all(targets, settings, display))
+
+
+for _name, _command in discovery.load("commands", "COMMAND").items():
+    app.command(_name, short_help=_command.summary)(_command.run)
 
 
 @app.command(short_help="Judge a RECORDING again; nothing is run.")
-@offers("format", "output", "fail_on", "allow_inconclusive", "profiles")
+@offers("format", "output", "reports", "fail_on", "allow_inconclusive", "profiles")
 def judge(recording: RecordingFile, **flags: Any) -> int:
     """Judge a RECORDING again, with the rules and profiles of today. Nothing is run."""
     from sandbox import schedule
@@ -196,7 +200,7 @@ def doctor(
     if network:
         checks += doctors.registries()
     emit(doctors.as_json(checks) if style == "json" else doctors.table(checks))
-    return errors.EXIT_CLEAN if doctors.native_works(checks) else errors.BackendError.exit_code
+    return errors.EXIT_CLEAN if doctors.any_works(checks) else errors.BackendError.exit_code
 
 
 @app.command()
@@ -228,7 +232,25 @@ def profiles(name: Name = "", **flags: Any) -> int:
     return errors.EXIT_CLEAN
 
 
-def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
+class _Shell:
+    """What `sandbox.commands.Shell` promises."""
+
+    def settings(self, flags: Mapping[str, Any], pyproject: str | None = None) -> Settings:
+        return _settings(flags, pyproject=pyproject)
+
+    def judge(self, settings: Settings, work: Callable[[Settings, Progress], Outcome]) -> int:
+        return _judge(settings, work)
+
+    def emit(self, text: str) -> None:
+        emit(text)
+
+    def tell(self, text: str) -> None:
+        from sandbox.plaintext import escape
+
+        print(escape(text), file=sys.stderr)
+
+
+def _settings(flags: Mapping[str, Any], targets: Sequence[str] = (), pyproject: str | None = None) -> Settings:
     from sandbox import settings
     from sandbox.targets import Target
 
@@ -239,7 +261,21 @@ def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
             "note: the pyproject.toml here is of a package under test: no settings are read from it",
             file=sys.stderr,
         )
-    return settings.load(flags, os.environ, here, packages)
+    return settings.load(flags, os.environ, here, packages, pyproject)
+
+
+def _judge(settings: Settings, work: Callable[[Settings, Progress], Outcome]) -> int:
+    """Do the work with its progress shown, tell its errors, write the report, and return the exit code."""
+    import msgspec
+
+    from sandbox import kept, progress, written
+
+    with kept.folder(settings.keep, written.recorded(settings)) as keep:
+        with progress.shown(settings.quiet) as display:
+            outcome = work(msgspec.structs.replace(settings, keep=keep), display)
+        for target, error in outcome.errors:
+            _tell(error, f"{target}: ")
+        return _report(outcome, settings, None if settings.keep else keep)
 
 
 def _known_style(style: str) -> None:
@@ -247,22 +283,26 @@ def _known_style(style: str) -> None:
         raise UsageError(f"--format cannot be {style!r}", "one of: terminal, json")
 
 
-def _report(outcome: Outcome, settings: Settings) -> int:
-    from sandbox import discovery
+def _report(outcome: Outcome, settings: Settings, private: Path | None = None) -> int:
+    """Write the reports as the settings say, and return the exit code. `private` is the folder of recordings that the
+    user does not keep."""
+    from sandbox import kept, written
+    from sandbox.plaintext import escape
 
-    reporter = discovery.load("reporters", "REPORTER")[settings.format]
-    if settings.output is None:
-        emit(reporter.render(outcome.report, width=_width(), colour=_colour()))
-    else:
-        text = reporter.render(outcome.report, width=WIDTH, colour=False)
-        try:
-            settings.output.write_text(text, encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            raise UsageError(f"the report cannot be written to {settings.output}: {error.strerror}") from None
+    report, recordings = kept.recordings(outcome.report, private)
+
+    def show(reporter: Reporter, given: Recordings | None) -> None:
+        emit(reporter.render(report, width=_width(), colour=_colour(), recordings=given))
+
+    written.write(settings, report, recordings, show)
+    for problem in recordings.problems.values():
+        print(f"note: not all is in the report: {escape(problem)}", file=sys.stderr)
     return exit_code(outcome, settings)
 
 
 def _width() -> int:
+    from sandbox.written import WIDTH
+
     return min(shutil.get_terminal_size((WIDTH, 24)).columns, 140) if sys.stdout.isatty() else WIDTH
 
 
@@ -287,19 +327,6 @@ def exit_code(outcome: Outcome, settings: Settings) -> int:
     if verdict == "inconclusive" or incomplete:
         return errors.EXIT_CLEAN if settings.allow_inconclusive else errors.EXIT_INCONCLUSIVE
     return errors.EXIT_CLEAN
-
-
-def emit(text: str) -> None:
-    """Write data to stdout. A reader who went away (`| head`) is no error, and does not change the exit
-    code. Raises UsageError where it cannot be written: a full disk."""
-    try:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
-        sys.stdout.flush()
-    except OSError as error:
-        # Python flushes stdout once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise UsageError(f"the output cannot be written: {error.strerror}") from None
 
 
 def _tell(error: BaitboxError, prefix: str = "") -> None:
@@ -329,7 +356,7 @@ def run(arguments: list[str]) -> int:
         command.main(["--help"], prog_name="baitbox", standalone_mode=False)
         return UsageError.exit_code
     try:
-        code = command.main(arguments, prog_name="baitbox", standalone_mode=False)
+        code = command.main(arguments, prog_name="baitbox", standalone_mode=False, obj=_Shell())
         return code if isinstance(code, int) else errors.EXIT_CLEAN
     except BaitboxError as error:
         _tell(error)

@@ -72,12 +72,21 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return () if found is msgspec.UNSET else found
 
 
+class MayFail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Import phases of this package, by their full names, that may raise, and why that is ordinary."""
+
+    why: Why
+    phases: Globs
+
+
 class Sheet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One YAML file."""
 
     about: str = ""
     extends: str = ""
     expect: tuple[Expectation, ...] = ()
+    may_fail: tuple[MayFail, ...] = ()
+    """Only in a package's own sheet: an import that raises and stands here does not make the run inconclusive."""
 
 
 class Entry(msgspec.Struct, frozen=True, eq=False):
@@ -200,6 +209,16 @@ class Expectations:
         self.used: dict[Entry, str] = {}
         """The entries that explained something out of the ordinary (bait, or by a package's own sheet), each with
         the first thing that it explained."""
+        self._sheet = f"packages/{profiles.ecosystem}/{package_key(profiles.ecosystem, header.package)}"
+
+    def why_it_may_fail(self, phase: str) -> str:
+        """The sheet and the reason for which an import of the package under test may raise; empty without one."""
+        for name, _, sheet in self._profiles.sheets():
+            if name == self._sheet:
+                for entry in sheet.may_fail:
+                    if phase in entry.phases:
+                        return f"{name}: {phase}: {entry.why}"
+        return ""
 
     def page(self, role: str, package: str, kind: str) -> _Page:
         """The page for a role of a package in a kind of phase; made once."""
@@ -326,6 +345,8 @@ def load(folders: Sequence[Path], ecosystem: str) -> Profiles:
         for path in _files(folder, ecosystem):
             name = path.relative_to(folder).with_suffix("").as_posix()
             sheets.setdefault(name, []).append((path, _read(path)))
+            if sheets[name][-1][1].may_fail and not name.startswith("packages/"):
+                raise UsageError(f"{path}: may_fail: only in the sheet of a package")
     for found in sheets.values():
         for path, sheet in found:
             if sheet.extends and sheet.extends not in sheets:
@@ -368,6 +389,10 @@ def _read(path: Path) -> Sheet:
         problem = _problem(entry)
         if problem:
             raise UsageError(f"{path}: expect[{number}]{problem}")
+    for number, excused in enumerate(sheet.may_fail):
+        wrong = next((name for name in excused.phases if not name.startswith("import:") or "*" in name), None)
+        if wrong is not None:
+            raise UsageError(f"{path}: may_fail[{number}].phases: {wrong!r} is not the full name of an import phase")
     return sheet
 
 

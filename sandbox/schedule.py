@@ -28,6 +28,11 @@ from sandbox.errors import BaitboxError
 from sandbox.progress import Prefixed, Progress, shown
 from sandbox.settings import Settings
 from sandbox.signals import LISTENED
+from sandbox.targets import Target
+
+TOLD = signal.SIGUSR1
+"""What ends a worker. No signal that a terminal sends: those reach the workers too, and whether they count is for the
+parent to say, which may have been started to ignore them (a background job, nohup)."""
 
 STOP_SECONDS = 20.0
 """How long a worker may take to end its guest before it is killed (the guest then dies with it)."""
@@ -51,29 +56,35 @@ class Remote:
         self._queue.put(text)
 
 
-def check_all(targets: Sequence[str], settings: Settings, progress: Progress) -> Outcome:
-    """Check every target and report in the order given. The error of a single target is raised; of
-    several, it is kept in the outcome, and the package stands in the report as inconclusive, with the
-    reason."""
+def check_all(
+    targets: Sequence[str | Target], settings: Settings, progress: Progress, *, keep_error: bool = False
+) -> Outcome:
+    """Check every target and report in the order given. The error of a single target is raised; of several,
+    or with `keep_error`, it is kept in the outcome, and the package stands in the report as inconclusive,
+    with the reason."""
     from sandbox.pipeline import choose_backend
 
     began = time.monotonic()
-    backend = choose_backend(settings.backend).name
+    backend = choose_backend(settings).name
     progress.step(f"guests are made by the {backend} backend")
     settings = msgspec.structs.replace(settings, backend=backend)
     jobs = min(workers(settings), len(targets))
     if len(targets) == 1:
-        results: list[Any] = [_check(targets[0], settings, progress)]
+        results: list[Any] = [_attempt(_check, targets[0], settings, progress)]
+        if not keep_error and isinstance(results[0], BaitboxError):
+            raise results[0]
     elif jobs == 1:
-        results = [_attempt(_check, target, settings, Prefixed(progress, target)) for target in targets]
+        results = [_attempt(_check, target, settings, Prefixed(progress, text(target))) for target in targets]
     else:
         with pool(jobs, progress) as executor:
             results = spread(executor, partial(work, _check), targets, settings)
     errors = tuple(
-        (target, result) for target, result in zip(targets, results, strict=True) if isinstance(result, BaitboxError)
+        (text(target), result)
+        for target, result in zip(targets, results, strict=True)
+        if isinstance(result, BaitboxError)
     )
     packages = tuple(
-        _unchecked(target, result) if isinstance(result, BaitboxError) else result
+        unchecked(text(target), result) if isinstance(result, BaitboxError) else result
         for target, result in zip(targets, results, strict=True)
     )
     return Outcome(assemble(packages, time.monotonic() - began, backend), errors)
@@ -118,16 +129,16 @@ def workers(settings: Settings) -> int:
 
 
 def spread(
-    executor: Executor, work: Callable[[str, Settings], Any], targets: Sequence[str], settings: Settings
+    executor: Executor, work: Callable[[Any, Settings], Any], targets: Sequence[Any], settings: Settings
 ) -> list[Any]:
     """Run `work` for every target on any executor; results in the targets' order. What is still waiting
     when one raises (an interrupt, a bug) is not begun."""
     # An interrupt that hits a worker while it starts would print its traceback: workers begin with it blocked.
-    signal.pthread_sigmask(signal.SIG_BLOCK, LISTENED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*LISTENED, TOLD})
     try:
         futures = {executor.submit(work, target, settings): place for place, target in enumerate(targets)}
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, LISTENED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*LISTENED, TOLD})
     results: list[Any] = [None] * len(targets)
     try:
         for future in as_completed(futures):
@@ -138,23 +149,30 @@ def spread(
     return results
 
 
-Check = Callable[[str, Settings, Progress], report.PackageReport]
+Check = Callable[[Any, Settings, Progress], report.PackageReport]
 
 
-def _check(target: str, settings: Settings, progress: Progress) -> report.PackageReport:
+def _check(target: str | Target, settings: Settings, progress: Progress) -> report.PackageReport:
     from sandbox.pipeline import check
 
     return check(target, settings, progress)
 
 
-def _attempt(check: Check, target: str, settings: Settings, progress: Progress) -> report.PackageReport | BaitboxError:
+def _attempt(
+    check: Check, target: str | Target, settings: Settings, progress: Progress
+) -> report.PackageReport | BaitboxError:
     try:
         return check(target, settings, progress)
     except BaitboxError as error:
         return error
 
 
-def _unchecked(target: str, error: BaitboxError) -> report.PackageReport:
+def text(target: str | Target) -> str:
+    """A target as the user wrote it."""
+    return target if isinstance(target, str) else target.text
+
+
+def unchecked(target: str, error: BaitboxError) -> report.PackageReport:
     """A target that could not be checked, as the report states it: never left out."""
     missing = (f"not checked: {error}",)
     coverage = report.Coverage(missing=missing)
@@ -166,14 +184,13 @@ _stopped: Any = None
 
 
 def _begin_worker(steps: Any, stopped: Any) -> None:
-    """A worker minds an interrupt only while it works: an idle one would print a traceback."""
+    """A worker minds its parent only while it works: an idle one would print a traceback."""
     global _steps, _stopped  # set once, before any work, in a process that does nothing else
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _steps, _stopped = steps, stopped
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):  # which a whole process group gets: our parent tells us
-        signal.signal(number, lambda *_: None)  # not SIG_IGN, which the guest would inherit
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, LISTENED)
+    for number in (*LISTENED, TOLD):  # the first three a whole process group gets: our parent tells us
+        signal.signal(number, _deaf)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*LISTENED, TOLD})
 
 
 def _end_with_parent() -> None:
@@ -184,21 +201,25 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _deaf(_number: int, _frame: FrameType | None) -> None:
+    """Does nothing. Not SIG_IGN, which the guest would inherit."""
+
+
 def _interrupted(_number: int, _frame: FrameType | None) -> None:
     # Once is enough: what follows is the guest's end, which must not be interrupted.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(TOLD, _deaf)
     raise KeyboardInterrupt
 
 
-def work(check: Check, target: str, settings: Settings) -> report.PackageReport | BaitboxError:
+def work(check: Check, target: str | Target, settings: Settings) -> report.PackageReport | BaitboxError:
     """Check one target in a worker."""
-    signal.signal(signal.SIGINT, _interrupted)
+    signal.signal(TOLD, _interrupted)
     try:
         if _stopped.is_set():
             raise KeyboardInterrupt
-        return _attempt(check, target, settings, Prefixed(Remote(_steps), target))
+        return _attempt(check, target, settings, Prefixed(Remote(_steps), text(target)))
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(TOLD, _deaf)
 
 
 @contextmanager
@@ -229,14 +250,13 @@ def pool(jobs: int, progress: Progress) -> Iterator[Executor]:
 
 
 def _stop_workers() -> None:
-    """Interrupt every worker, and again until it is gone: one that is only just beginning does not listen yet.
-    (Ctrl-C on a terminal reaches them by itself; an interrupt sent to this process alone does not.)"""
+    """Interrupt every worker, and again until it is gone: one that is only just beginning does not listen yet."""
     deadline = time.monotonic() + STOP_SECONDS
     while workers_left := multiprocessing.active_children():
         late = time.monotonic() > deadline
         for worker in workers_left:
             with suppress(ProcessLookupError):
-                os.kill(worker.pid or 0, signal.SIGKILL if late else signal.SIGINT)
+                os.kill(worker.pid or 0, signal.SIGKILL if late else TOLD)
         workers_left[0].join(timeout=0.2)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import posixpath
 import re
 from collections.abc import Mapping
@@ -12,11 +14,12 @@ import msgspec
 from sandbox.ecosystems import _entry_points
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
-from sandbox.plan import Artifact, Installed, Phase, Toolchain
+from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 
 MOST_ENTRIES = 24
 MOST_EXPANDED = 8
 MOST_BINS = 12
+MOST_PEERS = 64
 _IMPORT_SECONDS = 45.0
 _HELP_SECONDS = 10.0
 _RUN_SECONDS = 5.0
@@ -72,6 +75,10 @@ class Npm:
         if artifact.spec.startswith("-") or not artifact.spec.isprintable():
             raise TargetError(f"npm cannot be told to install {artifact.spec!r}")
         command = (tools.node, tools.npm_cli, "install", *_flags(tools.npm_version))
+        if _is_foreign(artifact.manifest):
+            # Without it npm refuses what is for another system (fsevents, @esbuild/darwin-arm64); its scripts would
+            # run there, and run here too.
+            command = (*command, "--force")
         environment = _environment(tools)
         phases = [
             Phase(
@@ -100,7 +107,9 @@ class Npm:
             return (), ()
         package = f"{project}/node_modules/{artifact.name}"
         inside = [f"{package}/{folder}" for folder in _entry_points.main_folders(artifact.manifest)]
-        return (package, *inside, f"{project}/node_modules/.bin"), ()
+        modules = f"{project}/node_modules"
+        scopes = {posixpath.dirname(f"{modules}/{peer}") for peer in _optional_peers(artifact.manifest)}
+        return (package, *inside, f"{modules}/.bin", *sorted(scopes)), ()
 
     def exercise(
         self, artifact: Artifact, installed: Installed, tools: Toolchain, project: str, seconds: float
@@ -110,11 +119,16 @@ class Npm:
             return [], ["The package's name is not one that npm knows: nothing of it is loaded."]
         files = _files(artifact, installed, project)
         base = Phase(name="", kind="import", argv=(), cwd=project, environment=_environment(tools))
-        imports, notes = _imports(artifact, files, tools, base, seconds)
+        peers = _absent_peers(artifact.manifest, installed, project)
+        imports, notes = _imports(artifact, files, peers, tools, base, seconds)
+        if _is_foreign(artifact.manifest):
+            # It may refuse to load here, and rightly so.
+            imports = [msgspec.structs.replace(phase, either="", required=False) for phase in imports]
+            notes.insert(0, "The package is for another system than the guest's: what it does there is not seen.")
         names, left_out = _bins(artifact, files, installed, project)
         runs, more = _runs(names, left_out, base, project, seconds)
         notes += more + _limits(artifact.manifest, files, tools)
-        return [*imports, *runs, _shell(base, seconds)], notes
+        return [*imports, *runs, shell_phase(tools.shell, base, min(seconds, _HELP_SECONDS))], notes
 
 
 ECOSYSTEM = Npm()
@@ -143,6 +157,25 @@ def _flags(version: str) -> list[str]:
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"[0-9]{1,9}", text)[:3])
+
+
+def _is_foreign(manifest: Mapping[str, object]) -> bool:
+    """Whether npm refuses to install the package on this machine: by `os`, `cpu` and `libc`, as npm reads them."""
+    machine = platform.machine().lower()
+    own = {
+        "os": "linux",
+        "cpu": {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(machine, machine),
+        "libc": "glibc" if "CS_GNU_LIBC_VERSION" in os.confstr_names else "musl",
+    }
+    return not all(_admits(manifest.get(key), name) for key, name in own.items())
+
+
+def _admits(listed: object, own: str) -> bool:
+    names = [listed] if isinstance(listed, str) else listed
+    if not isinstance(names, list) or not names or names == ["any"]:
+        return True
+    wanted = {name for name in names if isinstance(name, str) and not name.startswith("!")}
+    return f"!{own}" not in names and (not wanted or own in wanted)
 
 
 def _environment(tools: Toolchain) -> dict[str, str]:
@@ -189,37 +222,47 @@ def _files(artifact: Artifact, installed: Installed, project: str) -> frozenset[
 
 
 def _imports(
-    artifact: Artifact, files: frozenset[str], tools: Toolchain, base: Phase, seconds: float
+    artifact: Artifact,
+    files: frozenset[str],
+    peers: list[str],
+    tools: Toolchain,
+    base: Phase,
+    seconds: float,
 ) -> tuple[list[Phase], list[str]]:
-    """`require` and `import()` of each entry point, each in a fresh process."""
+    """`require` and `import()` of each entry point, each in a fresh process. `peers`: optional ones that are absent."""
     found = _entry_points.find(artifact.manifest, files, MOST_ENTRIES, MOST_EXPANDED)
-    base = msgspec.structs.replace(base, seconds=min(seconds, _IMPORT_SECONDS), required=False)
+    base = msgspec.structs.replace(base, seconds=min(seconds, _IMPORT_SECONDS))
     has_main = any(entry.subpath == "." for entry in found.entries)
     phases: list[Phase] = []
-    absent = 0
+    absent = may_raise = 0
     for entry in found.entries:
         if entry.subpath == "." and _is_absent(entry, files):
             absent += 1  # nobody can load it: Prisma's is for its types only
             continue
-        # Sub-paths may need peers that are not there, so they only have to be tried; the main entry has to
-        # load, or one of the others where there is no main one. A main file that is no program (styles,
-        # TypeScript) is tried as well, since `require` runs a file of any name, but may fail.
-        reached = entry.required or entry.imported or ""
-        extension = posixpath.splitext(reached)[1]
-        counts = (entry.subpath == "." or not has_main) and (not extension or extension in _LOADABLE)
-        either = f"import:{artifact.name}" if counts else ""
-        for mode in _modes(entry, artifact.manifest, files, tools.node_version):
+        # What raises has not been seen, and must not pass for clean, unless something that is known before it runs
+        # says why. Without a main entry one of the others has to load, whatever is said of them.
+        no_program = _is_no_program(entry)
+        excused = no_program or (entry.subpath != "." and (bool(peers) or _is_absent(entry, files)))
+        may_raise += excused and not no_program
+        modes = _modes(entry, artifact.manifest, files, tools.node_version)
+        either = f"import:{artifact.name}" if excused and not has_main and not no_program else ""
+        if not excused and len(modes) == 2 and entry.required == entry.imported:
+            either = f"import:{artifact.name}{entry.subpath.removeprefix('.')}"
+        for mode in modes:
             file = entry.required if mode == "require" else entry.imported
             specifier, code = _load(artifact.name, entry.subpath, file or "", mode)
-            argv = ("-e", code) if mode == "require" else ("--input-type=module", "-e", code)
+            argv = (tools.node, "-e", code) if mode == "require" else (tools.node, "--input-type=module", "-e", code)
             name = f"import:{specifier} ({mode})"
-            phases.append(msgspec.structs.replace(base, name=name, argv=(tools.node, *argv), either=either))
+            phases.append(msgspec.structs.replace(base, name=name, argv=argv, either=either, required=not excused))
     notes = []
     if not phases:
         kind = "only type declarations" if _is_types_only(artifact.manifest, files) else "no module to load"
         notes.append(f"The package has {kind}: nothing is imported.")
     if absent:
         notes.append("The main entry names a file that the package does not have: it cannot be loaded.")
+    if may_raise:
+        why = f"may want an optional peer that is not installed ({', '.join(peers)})" if peers else "name absent files"
+        notes.append(f"{may_raise} entry points {why}: one that raises is not held against it.")
     if found.skipped:
         notes.append(f"{found.skipped} more entry points are not imported: there are limits.")
     if found.data:
@@ -227,6 +270,32 @@ def _imports(
     if found.unreachable:
         notes.append(f"{found.unreachable} entry points are closed to Node (types, browser): not loaded.")
     return phases, notes
+
+
+def _optional_peers(manifest: Mapping[str, object]) -> list[str]:
+    """The peers that npm does not install, because the package says that it can do without."""
+    meta = manifest.get("peerDependenciesMeta")
+    described = list(meta.items())[:MOST_PEERS] if isinstance(meta, dict) else []
+    optional = [str(name) for name, about in described if isinstance(about, dict) and about.get("optional") is True]
+    return [name for name in optional if _is_name(name)]
+
+
+def _absent_peers(manifest: Mapping[str, object], installed: Installed, project: str) -> list[str]:
+    """The optional peers that nothing else brought either, by what stands in the guest's node_modules."""
+    modules = f"{project}/node_modules"
+    present = {
+        posixpath.relpath(f"{folder}/{name}", modules)
+        for folder, entries in installed.listings.items()
+        if folder == modules or posixpath.dirname(folder) == modules
+        for name, _ in entries
+    }
+    return [peer for peer in _optional_peers(manifest) if peer not in present]
+
+
+def _is_no_program(entry: _entry_points.Entry) -> bool:
+    """Whether an entry's file is nothing that Node loads (styles, TypeScript); `require` tries a file of any name."""
+    extension = posixpath.splitext(entry.required or entry.imported or "")[1]
+    return bool(extension) and extension not in _LOADABLE
 
 
 def _is_absent(entry: _entry_points.Entry, files: frozenset[str]) -> bool:
@@ -322,17 +391,6 @@ def _runs(
         return phases, []
     why = f"beyond the first {MOST_BINS}, not installed, or of an unusual name"
     return phases, [f"{left_out} of the package's programs (bin) are not run: {why}."]
-
-
-def _shell(base: Phase, seconds: float) -> Phase:
-    """A login shell reads the profile; the interactive one in it reads ~/.bashrc, whatever that does."""
-    return msgspec.structs.replace(
-        base,
-        name="shell",
-        kind="shell",
-        argv=("/bin/bash", "-l", "-i", "-c", "bash -i -c 'exit 0'"),
-        seconds=min(seconds, _HELP_SECONDS),
-    )
 
 
 def _limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:

@@ -14,7 +14,7 @@ import msgspec
 
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
-from sandbox.plan import Artifact, Installed, Phase, Toolchain
+from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 
 MOST_MODULES = 24
 MOST_SCRIPTS = 12
@@ -163,7 +163,8 @@ class Pypi:
         runs, more = _runs(artifact, installed, start, project)
         inner = "Modules inside the package that it does not import itself, and `python -m`, are not exercised."
         calls = "What the package does only when its functions are called, with arguments, is not exercised."
-        return [start, *imports, *runs, _shell(start)], [*notes, *more, inner, calls]
+        shell = shell_phase(tools.shell, start, min(seconds, _HELP_SECONDS))
+        return [start, *imports, *runs, shell], [*notes, *more, inner, calls]
 
 
 ECOSYSTEM = Pypi()
@@ -288,31 +289,35 @@ def _modules_installed(installed: Installed, names: list[str]) -> list[Module]:
     return sorted(modules.values(), key=lambda module: not module.own)
 
 
+def _is_beside(module: Module) -> bool:
+    return bool(_BESIDE.fullmatch(module.name.partition(".")[0]))
+
+
 def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[list[Phase], list[str]]:
-    """A fresh Python for every top-level module. The module named like the distribution has to import; where
-    there is none, one of its public ones has to; the others may want an extra that was not asked for."""
+    """A fresh Python for every top-level module. Each has to load, but for those that are not the package's own or
+    stand beside it by accident; where it has no others, one of these has to."""
     names = _names(artifact)
     modules = _modules_of_wheel(names) if _is_wheel(artifact, names) else _modules_installed(installed, names)
     same = _plain(artifact.name)
     ordered = sorted(modules, key=lambda module: (_plain(module.name) != same, not module.own))
     kept = ordered[:MOST_MODULES]
-    named = any(_plain(module.name) == same for module in kept)
-    any_own = any(module.own for module in kept)
-    phases = []
-    for module in kept:
-        top = module.name.partition(".")[0]
-        public = (module.own or not any_own) and not top.startswith("_") and not _BESIDE.fullmatch(top)
-        phases.append(
-            msgspec.structs.replace(
-                start,
-                name=f"import:{module.name}",
-                kind="import",
-                argv=(start.argv[0], "-c", _IMPORT.format(module=module.name, failed=NOT_LOADED)),
-                required=_plain(module.name) == same,
-                either=f"import:{artifact.name}" if public and not named else "",
-            )
+    counted = [module for module in kept if _plain(module.name) == same or (module.own and not _is_beside(module))]
+    phases = [
+        msgspec.structs.replace(
+            start,
+            name=f"import:{module.name}",
+            kind="import",
+            argv=(start.argv[0], "-c", _IMPORT.format(module=module.name, failed=NOT_LOADED)),
+            required=module in counted,
+            either="" if counted else f"import:{artifact.name}",
         )
+        for module in kept
+    ]
     notes = []
+    if counted and len(counted) < len(kept):
+        others = ", ".join(module.name for module in kept if module not in counted)
+        why = "are a dependency's, or made by the build, or stand beside the package"
+        notes.append(f"Modules that {why} ({others}): one that raises is not held against it.")
     if len(names) == BUDGET:
         notes.append(f"The package has more than {BUDGET} files: modules among the others are not imported.")
     if not kept:
@@ -374,14 +379,3 @@ def _runs(
     if _entry_points(artifact, "gui_scripts"):
         notes.append("The package's graphical programs (gui_scripts) are not run.")
     return phases, notes
-
-
-def _shell(base: Phase) -> Phase:
-    """A login shell reads the profile; the interactive one in it reads ~/.bashrc, whatever that does."""
-    return msgspec.structs.replace(
-        base,
-        name="shell",
-        kind="shell",
-        argv=("/bin/bash", "-l", "-i", "-c", "bash -i -c 'exit 0'"),
-        seconds=min(base.seconds, _HELP_SECONDS),
-    )
