@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -11,6 +12,8 @@ from sandbox.report import Origin
 
 Reason = Literal["new", "changed", "moved"]
 
+_MOST_TOLD = 10
+_MOST_COMPARED = 50
 _STRENGTH = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 
 
@@ -50,15 +53,13 @@ def compare(before: Lock | None, after: Lock) -> Changes:
     the same version from another place), and `moved` where it pins this version to other content. A lost digest, and a
     further file that a Python package may be installed from, are `changed` too: what would be installed may differ.
     """
-    earlier: dict[tuple[str, str], list[Locked]] = {}
-    for entry in before.entries if before else ():
-        earlier.setdefault((entry.ecosystem, entry.name), []).append(entry)
+    earlier = _Earlier(before)
     same_format = before is not None and before.format == after.format
     changes: list[Change] = []
     kept: set[tuple[str, str, str]] = set()
     for entry in after.entries:
         kept.add((entry.ecosystem, entry.name, entry.version))
-        change = _change(earlier.get((entry.ecosystem, entry.name), []), entry, same_format)
+        change = _change(earlier, entry, same_format)
         if change is not None:
             changes.append(change)
     gone = [
@@ -69,22 +70,46 @@ def compare(before: Lock | None, after: Lock) -> Changes:
     return Changes(changes=tuple(changes), removed=tuple(gone), unchanged=len(after.entries) - len(changes))
 
 
-def _change(earlier: list[Locked], entry: Locked, same_format: bool) -> Change | None:
-    if not earlier:
+class _Earlier:
+    """The older lockfile's entries, to be found quickly."""
+
+    def __init__(self, lock: Lock | None) -> None:
+        self.versions: dict[tuple[str, str], dict[str, None]] = {}
+        self.same: dict[tuple[str, str, str], list[Locked]] = {}
+        self.equal: dict[tuple[str, str, str, str, str], Locked] = {}
+        for entry in lock.entries if lock else ():
+            versions = self.versions.setdefault((entry.ecosystem, entry.name), {})
+            versions[entry.version or entry.location] = None
+            self.same.setdefault((entry.ecosystem, entry.name, entry.version), []).append(entry)
+            self.equal[_identity(entry)] = entry
+
+    def like(self, entry: Locked) -> list[Locked]:
+        """The mentions of the same version, the one from the same place first. Bounded: there may be very many."""
+        equal = self.equal.get(_identity(entry))
+        same = self.same.get((entry.ecosystem, entry.name, entry.version), [])[:_MOST_COMPARED]
+        return [equal, *same] if equal is not None else same
+
+
+def _identity(entry: Locked) -> tuple[str, str, str, str, str]:
+    return entry.ecosystem, entry.name, entry.version, entry.source, entry.location
+
+
+def _change(earlier: _Earlier, entry: Locked, same_format: bool) -> Change | None:
+    versions = earlier.versions.get((entry.ecosystem, entry.name), {})
+    if not versions:
         return Change(entry=entry, reason="new")
-    same = [one for one in earlier if one.version == entry.version]
+    same = earlier.like(entry)
     if not same:
-        versions = dict.fromkeys(one.version or one.location for one in earlier)
-        return Change(entry=entry, reason="changed", previous=", ".join(versions))
+        more = f" and {len(versions) - _MOST_TOLD} more" if len(versions) > _MOST_TOLD else ""
+        return Change(entry=entry, reason="changed", previous=", ".join(islice(versions, _MOST_TOLD)) + more)
     # One earlier mention that says the same is enough; else the nearest one, from the same place, is spoken of.
     results = [_difference(one, entry, same_format) for one in same]
     if any(result is None for result in results):
         return None
-    nearest = next((n for n, one in enumerate(same) if one.location == entry.location), 0)
-    found = results[nearest]
+    found = results[0]
     assert found is not None
     reason, detail = found
-    return Change(entry=entry, reason=reason, previous=entry.version or same[nearest].location, detail=detail)
+    return Change(entry=entry, reason=reason, previous=entry.version or same[0].location, detail=detail)
 
 
 def _difference(before: Locked, after: Locked, same_format: bool) -> tuple[Reason, str] | None:

@@ -70,12 +70,13 @@ def plan_key(artifact: Artifact, limits: Limits, seconds: float, registries: Reg
 
 
 def guest_key(backend: Backend, tools: Tools) -> str:
-    """The backend and the package managers, for people to read, and a digest over everything about them."""
-    have = tools.toolchain
+    """The backend and the package managers, for people to read, and a digest over everything about them. A backend's
+    `runtime`, where it has one, is what its containers are made by."""
+    have, runtime = tools.toolchain, str(getattr(backend, "runtime", ""))
     versions = {name: getattr(have, f"{name}_version") for name in ("node", "npm", "python", "pip")}
     named = [f"{name} {version}" for name, version in versions.items() if version]
-    words = ", ".join([backend.name, *named])
-    return f"{words} ({_hashed(backend.name, tools.identity, have, tools.programs, platform.machine())})"
+    words = ", ".join(filter(None, [backend.name, runtime, tools.identity[:19], *named]))
+    return f"{words} ({_hashed(backend.name, runtime, tools.identity, have, tools.programs, platform.machine())})"
 
 
 @cache

@@ -132,7 +132,7 @@ def _collect(compared: Compared) -> _Found:
             text = f"{shown(pair.path)} cannot be read as a lockfile: {pair.problem}"
             found.errors.append((pair.path, TargetError(text)))
         if pair.after is not None:
-            _add(found, pair, pair.after, _beside(where, pair))
+            _add(found, pair, pair.after, _beside(where, pair, pair.after))
     if compared.npmrc:
         text = "this change touches .npmrc, so which registry is asked is not read from it"
         found.notes.append(Note(text=text, file=".npmrc"))
@@ -188,7 +188,11 @@ def _removed(lock: Lock, removed: Sequence[Locked]) -> list[Note]:
 
 
 def _reported(item: _Item, checked: PackageReport | None) -> PackageReport:
-    """The report on one package: what its run showed, what its lockfile shows, and where it is named."""
+    """The report on one package: what its run showed, what its lockfile shows, and where it is named.
+
+    What an earlier version is known to have done can be told apart here: `origins` names it (`previous`), and nothing
+    that follows looks at what was found.
+    """
     entry = item.entry
     if checked is None or not checked.purl:
         purl = local_packages.purl(entry.ecosystem, entry.name, entry.version)
@@ -227,9 +231,10 @@ def _text(entry: Locked) -> str:
     return f"{entry.ecosystem}:{entry.name}" + (f"{joint}{entry.version}" if entry.version else "")
 
 
-def _beside(where: Places, pair: Pair) -> Places:
-    """Local paths start from the lockfile's own folder."""
-    return where if where.top is None else msgspec.structs.replace(where, folder=(where.top / pair.path).parent)
+def _beside(where: Places, pair: Pair, lock: Lock) -> Places:
+    """The places as one lockfile means them: local paths start from its own folder."""
+    folder = None if where.top is None else (where.top / pair.path).parent
+    return msgspec.structs.replace(where, folder=folder, by_digest=lock.format == "yarn_classic")
 
 
 def _in_repository(name: str, here: Path, root: Path) -> str:

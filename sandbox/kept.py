@@ -1,16 +1,20 @@
 """Keeps recordings until the report is written, for the formats that show what was recorded (`Reporter.recorded`).
 
 Where the user keeps them (`--keep`), that folder serves. Else they stand in a private temporary folder, which is gone
-with the report, and on an interrupt too. Memory is bounded: one recording at a time is read, when it is asked for.
+with the report, and on an interrupt too; one whose owner was killed goes with the next run's. Memory is bounded: one
+recording at a time is read, when it is asked for.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -19,6 +23,10 @@ from sandbox import events, signals
 from sandbox.errors import BackendError
 from sandbox.events import Recording
 from sandbox.report import Report
+
+_PREFIX = "baitbox-recordings-"
+_YOUNG = 60.0
+"""Seconds in which a folder may be made and not yet locked."""
 
 
 class Kept(Mapping[str, Recording]):
@@ -66,17 +74,42 @@ def folder(keep: Path | None, wanted: bool) -> Iterator[Path | None]:
     if keep is not None or not wanted:
         yield keep
         return
+    _sweep()
     # A signal between the making and the `try` would leave the folder behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, signals.LISTENED)
     try:
-        made = Path(tempfile.mkdtemp(prefix="baitbox-recordings-"))  # readable by its owner alone
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX))  # readable by its owner alone
+        lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.LISTENED)
         hint = "free some disk space, or name another temporary folder with TMPDIR"
         raise BackendError(f"the recordings cannot be written: {error.strerror}", hint) from None
-    with signals.at_the_latest(lambda: shutil.rmtree(made, ignore_errors=True)):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.LISTENED)
-        yield made
+    try:
+        with signals.at_the_latest(lambda: shutil.rmtree(made, ignore_errors=True)):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.LISTENED)
+            yield made
+    finally:
+        os.close(lock)
+
+
+def _sweep() -> None:
+    """Remove what runs of ours that were killed have left: folders that nobody holds locked any more."""
+    try:
+        folders = list(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"))
+    except OSError:  # there is no temporary folder; who makes one says so
+        return
+    for old in folders:
+        with suppress(OSError):
+            found = old.lstat()
+            if found.st_uid != os.geteuid() or time.time() - found.st_mtime < _YOUNG:
+                continue
+            held = os.open(old, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(old, ignore_errors=True)
+            finally:
+                os.close(held)
 
 
 def recordings(report: Report, private: Path | None = None) -> tuple[Report, Kept]:

@@ -15,7 +15,7 @@ from sandbox.report import Note
 from sandbox.revisions import Tree
 from sandbox.targets import shown
 
-NOT_OURS = frozenset({"node_modules", "site-packages", ".venv", "venv", "vendor"})
+NOT_OURS = frozenset({"node_modules", "site-packages", ".venv", "venv"})
 """Folders whose lockfiles belong to somebody else's package."""
 _SAME_SHARE = 0.5
 

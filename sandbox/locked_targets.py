@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sandbox import npm_settings, pip_settings
+from sandbox.cache import STRONG
 from sandbox.errors import BaitboxError, UsageError
 from sandbox.targets import Target, normalised, shown, valid_npm_name, valid_pypi_name
 
@@ -34,13 +35,16 @@ class Unchecked(msgspec.Struct, frozen=True):
 class Places(msgspec.Struct, frozen=True):
     """Where entries may come from: the registries of this machine, the package managers' own defaults (which a
     configured registry stands in for), the folder that relative paths start from, and the one that they must not lead
-    out of (None: what they mean is not on disk)."""
+    out of (None: what they mean is not on disk). `by_digest`: a package with a strong digest is asked of our own
+    registry wherever the lockfile fetches it: yarn has a default registry of its own, with npm's packages, and writes
+    that one's host into every entry."""
 
     registries: Registries
     folder: Path | None = None
     top: Path | None = None
     npm_default: str = ""
     pypi_defaults: frozenset[str] = frozenset()
+    by_digest: bool = False
 
 
 def places(registries: Registries, top: Path | None) -> Places:
@@ -107,7 +111,8 @@ def _stranger(entry: Locked, where: Places) -> Unchecked | None:
     """The refusal of a package that the lockfile fetches from a host that this machine is not set up for: another
     registry's package of that name is another package, and asking for it would tell a private name."""
     host = _host(entry.location)
-    if not entry.location:
+    strong = [digest for digest in entry.digests if digest.partition(":")[0] in STRONG]
+    if not entry.location or (where.by_digest and strong):
         return None
     try:
         if entry.ecosystem == "npm":

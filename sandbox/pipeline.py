@@ -27,7 +27,7 @@ from sandbox.targets import Target
 
 def check(asked: str | Target, settings: Settings, progress: Progress) -> PackageReport:
     """Run one package among bait and judge what it did. Raises BaitboxError where that cannot be done."""
-    from sandbox import fetch, fingerprints, reuse
+    from sandbox import fetch, reuse
     from sandbox.cache import Cache
     from sandbox.registries import registry_settings
 
@@ -45,18 +45,9 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
     artifact = fetch.resolve(target, registries, cache, tags=python.tags, python_version=python.python_version)
 
     who, limits, packages = personas(settings), Limits(), []
-    key = fingerprints.run_key(
-        artifact,
-        personas=[persona.id for persona in who],
-        limits=limits,
-        seconds=settings.timeout,
-        registries=registries,
-        tools=tools,
-        backend=backend,
-    )
-    judge = fingerprints.judge_key(artifact.ecosystem, profile_folders(settings))
-    memory = reuse.Memory(settings, key, judge, Prefixed(progress, f"{artifact.name} {artifact.version}").step)
-    stored = memory.recall(lambda paths: together([judge_again(path, settings) for path in paths]), artifact, who)
+    step = Prefixed(progress, f"{artifact.name} {artifact.version}").step
+    memory = reuse.memory(settings, artifact, who, limits, registries, tools, backend, step)
+    stored = memory.recall(lambda paths: together([judge_again(path, settings) for path in paths]))
     if stored is not None:
         return msgspec.structs.replace(stored, target=target.text)
 
@@ -76,7 +67,7 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
                 seconds=settings.timeout,
                 recording=recording,
             )
-            problem = observe(experiment, Prefixed(progress, f"{artifact.name} {artifact.version}").step)
+            problem = observe(experiment, step)
             packages.append(judge_again(experiment.recording, settings))
             memory.take(experiment.recording, persona.id)
             if problem and packages[-1].verdict == "inconclusive":  # what was found counts, whatever failed
@@ -94,7 +85,7 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
 
 def judge_again(recording: Path, settings: Settings) -> PackageReport:
     """Judge a recording with the rules and profiles of today. Nothing is run."""
-    from sandbox import judge, reuse
+    from sandbox import judge, profiles, reuse
 
     try:
         read = events.read(recording)
@@ -102,7 +93,7 @@ def judge_again(recording: Path, settings: Settings) -> PackageReport:
         raise TargetError(f"the recording {recording} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise TargetError(f"{recording} is not a recording that can be judged: {error}") from None
-    sheets = reuse.sheets(profile_folders(settings), read.header.ecosystem)
+    sheets = reuse.sheets([profiles.profile_folder(), *settings.profiles], read.header.ecosystem)
     report = judge.judge(read, sheets, discovery.load("rules", "RULE"))
     return msgspec.structs.replace(report, recordings=(str(recording),))
 
@@ -155,17 +146,10 @@ def vet(settings: Settings) -> None:
 
     personas(settings)
     if settings.profiles:
-        profiles.load(profile_folders(settings), "npm")
+        profiles.load([profiles.profile_folder(), *settings.profiles], "npm")
     if settings.keep is not None:
         _make_folder(settings.keep)
     written.vet(settings)
-
-
-def profile_folders(settings: Settings) -> list[Path]:
-    """The built-in profiles' folder, and the user's."""
-    from sandbox.profiles import profile_folder
-
-    return [profile_folder(), *settings.profiles]
 
 
 def personas(settings: Settings) -> list[Persona]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,11 +18,13 @@ from pathlib import Path
 import msgspec
 
 from sandbox import fingerprints, profiles
+from sandbox.backends import Backend
 from sandbox.errors import BackendError, StoreError, TargetError
 from sandbox.persona import Persona
 from sandbox.plaintext import escape
-from sandbox.plan import Artifact
+from sandbox.plan import Artifact, Limits, Tools
 from sandbox.profiles import Profiles
+from sandbox.registries import Registries
 from sandbox.report import PackageReport
 from sandbox.settings import Settings
 from sandbox.store import Packed, RunKey, Store, StoredRecording, StoredRun, pack
@@ -52,18 +54,58 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Memory:
-    """What the store knows of one artifact. Never raises for the store's sake."""
+def memory(
+    settings: Settings,
+    artifact: Artifact,
+    who: Sequence[Persona],
+    limits: Limits,
+    registries: Registries,
+    tools: Tools,
+    backend: Backend,
+    step: Callable[[str], None],
+) -> Memory:
+    """What the store knows of an artifact that is about to be run so."""
+    key = fingerprints.run_key(
+        artifact,
+        personas=[persona.id for persona in who],
+        limits=limits,
+        seconds=settings.timeout,
+        registries=registries,
+        tools=tools,
+        backend=backend,
+    )
+    folders = [profiles.profile_folder(), *settings.profiles]
+    judge = fingerprints.judge_key(artifact.ecosystem, folders)
+    return Memory(settings, key, judge, step, lambda: _file_names(artifact, who))
 
-    def __init__(self, settings: Settings, key: RunKey, judge: str, step: Callable[[str], None]) -> None:
+
+def _file_names(artifact: Artifact, who: Sequence[Persona]) -> dict[str, str]:
+    from sandbox.observe import file_name  # slow to import, and not needed for a result without recordings
+
+    return {persona.id: file_name(artifact, persona) for persona in who}
+
+
+class Memory:
+    """What the store knows of one run. Never raises for the store's sake. `names` gives the file names of its
+    recordings, by persona."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        key: RunKey,
+        judge: str,
+        step: Callable[[str], None],
+        names: Callable[[], Mapping[str, str]],
+    ) -> None:
         self._settings = settings
         self._key = key
         self._judge = judge
         self._step = step
+        self._names = names
         self._packed: list[Packed] = []
         self._broken = False
 
-    def recall(self, judging: Judging, artifact: Artifact, who: Sequence[Persona]) -> PackageReport | None:
+    def recall(self, judging: Judging) -> PackageReport | None:
         """The stored result, judged again where rules or profiles have changed since; None where it must be run.
         Where recordings are to be kept (`--keep`), its are put there. Raises BackendError where they cannot be."""
         if self._settings.no_cache:
@@ -73,7 +115,7 @@ class Memory:
                 run = current(store, self._key, self._settings, self._judge, judging, self._step)
                 for problem in store.damaged:
                     tell(f"{problem}; it is run again")
-                kept = () if run is None else self._copies(store, run, artifact, who)
+                kept = () if run is None else self._copies(store, run)
         except StoreError as error:
             self._give_up(error)
             return None
@@ -98,16 +140,12 @@ class Memory:
                 self._give_up(error)
         return report
 
-    def _copies(
-        self, store: Store, run: StoredRun, artifact: Artifact, who: Sequence[Persona]
-    ) -> tuple[str, ...] | None:
+    def _copies(self, store: Store, run: StoredRun) -> tuple[str, ...] | None:
         """Copies of the recordings in the folder to keep them in; None where one is gone or damaged."""
         folder = self._settings.keep
         if folder is None:
             return ()
-        from sandbox.observe import file_name  # slow to import, and not needed for a result without recordings
-
-        names = {persona.id: file_name(artifact, persona) for persona in who}
+        names = self._names()
         paths = [folder / names[one.persona] for one in run.recordings]
         try:
             for path, one in zip(paths, run.recordings, strict=True):
@@ -142,7 +180,9 @@ def current(
 
 
 def _judged(store: Store, run: StoredRun, judge: str, judging: Judging) -> StoredRun | None:
-    """A run with the report that today's rules and profiles make of its recordings."""
+    """A run with the report that today's rules and profiles make of its recordings; None where that cannot be told."""
+    if not run.recordings:
+        return None
     try:
         with ExitStack() as stack:
             report = judging([stack.enter_context(store.opened(one)) for one in run.recordings])

@@ -66,39 +66,37 @@ class Commit(msgspec.Struct, frozen=True):
 
     def paths(self) -> list[str]:
         """See `Tree`."""
-        return [path for path, (mode, _, _) in self._listed().items() if mode.startswith("100")]
+        return [path for path, (mode, _) in self._listed().items() if mode.startswith("100")]
 
     def read(self, path: str, limit: int) -> bytes | None:
         """See `Tree`."""
         found = self._listed(path).get(path)
         if found is None:
             return None
-        mode, blob, size = found
+        mode, blob = found
         if not mode.startswith("100"):
             raise ValueError("is a link or a folder, not a file")
-        if size > limit:
-            raise ValueError(f"has more than {limit // 1024**2} MiB")
         done = _git(self.root, "cat-file", "blob", blob, limit=limit)
-        if done.code != 0 or done.dropped:
+        if done.dropped:
+            raise ValueError(f"has more than {limit // 1024**2} MiB")
+        if done.code != 0:
             raise TargetError(
                 f"git cannot give {shown(path)} of {self.name}: {_said(done)}",
                 "a partial clone lacks it: git fetch, or clone without --filter",
             )
         return done.stdout
 
-    def _listed(self, *paths: str) -> dict[str, tuple[str, str, int]]:
-        """(mode, object id, size) by path."""
-        done = _git(
-            self.root, "ls-tree", "-r", "-z", "-l", "--full-tree", self.id, "--", *paths, limit=MOST_LISTED
-        )
+    def _listed(self, *paths: str) -> dict[str, tuple[str, str]]:
+        """(mode, object id) by path. Not the sizes: a partial clone lacks them."""
+        done = _git(self.root, "ls-tree", "-r", "-z", "--full-tree", self.id, "--", *paths, limit=MOST_LISTED)
         if done.code != 0:
             raise TargetError(f"git cannot list the files of {self.name}: {_said(done)}")
         found = {}
         for line in _lines(done, self.name):
             head, _, path = line.partition("\t")
-            mode, kind, name, size = head.split()
+            mode, kind, name = head.split()
             if kind == "blob":
-                found[path] = (mode, name, int(size) if size.isdecimal() else 0)
+                found[path] = (mode, name)
         return found
 
 

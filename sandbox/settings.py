@@ -119,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path,
         Meta(
             description="Where results and their recordings are kept.",
-            extra={"metavar": "DIR", "shown": "~/.local/share/baitbox"},
+            extra={"metavar": "DIR", "shown": "~/.local/share/baitbox", "of_the_machine": True},
         ),
     ] = msgspec.field(default_factory=default_store)
     no_cache: Annotated[
@@ -160,6 +160,7 @@ class Option(msgspec.Struct, frozen=True):
     flag: str
     environment: str
     key: str
+    """Empty where a repository's pyproject.toml has no say: whoever wrote it could bring results along."""
     shown: str
     """The default, as documentation shows it; empty where there is none."""
     metavar: str
@@ -195,7 +196,7 @@ def _option(field: msgspec.structs.FieldInfo) -> Option:
         help=f"{meta.description} One of: {', '.join(offered)}." if offered else meta.description or "",
         flag=extra.get("flag", "--" + field.name.replace("_", "-")),
         environment=ENVIRONMENT_PREFIX + field.name.upper(),
-        key=field.name.replace("_", "-"),
+        key="" if extra.get("of_the_machine") else field.name.replace("_", "-"),
         shown=extra.get("shown", default),
         metavar=extra.get("metavar", "|".join(choices)),
     )
@@ -274,7 +275,7 @@ def _from_file(file: Path, known: Mapping[str, Option], text: str | None = None)
         ) from None
     if not isinstance(table, dict):
         raise UsageError(f"`tool.baitbox` in {file} is not a table")
-    keys = {option.key: option.name for option in known.values()}
+    keys = {option.key: option.name for option in known.values() if option.key}
     for key in table:
         if key not in keys:
             raise UsageError(

@@ -76,7 +76,7 @@ def show(number: RunNumber, style: Format = "terminal", **flags: Any) -> int:
     """Show one stored run: its report, what it was served, and where its recordings are."""
     import msgspec
 
-    from sandbox import reuse, schedule
+    from sandbox import __version__, discovery, report, reuse
     from sandbox.plaintext import escape
     from sandbox.reporters.terminal import REPORTER
 
@@ -86,8 +86,9 @@ def show(number: RunNumber, style: Format = "terminal", **flags: Any) -> int:
         if style == "json":
             _json({**_summary(store, run), "served": served, "report": run.report})
             return errors.EXIT_CLEAN
-        report = msgspec.structs.replace(run.report, stored=reuse.moment(run.ran))
-        emit(REPORTER.render(schedule.assemble([report], 0.0)))
+        tool = report.Tool(version=__version__, rules=len(discovery.load("rules", "RULE")))
+        package = msgspec.structs.replace(run.report, stored=reuse.moment(run.ran))
+        emit(REPORTER.render(report.Report(tool=tool, verdict=run.verdict, packages=(package,))))
         emit(f"run {run.id} in {escape(str(store.folder))}\nguest: {escape(run.key.guest)}")
         for one in served:
             emit(f"served: {escape(one.url)}  {escape(one.digest[:23])}")

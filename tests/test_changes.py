@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 
 import pytest
@@ -119,3 +120,16 @@ def test_where_it_stands() -> None:
     first, second = compare(None, after).changes
     assert first.origin(after) == Origin(file="package-lock.json", line=7, reason="new", direct=True)
     assert second.origin(after).file == "more.txt"
+
+
+def test_many_versions_and_places_of_one_package_take_no_quadratic_time() -> None:
+    before = lock(*(npm("a", f"1.0.{n}", A, location=f"https://r.test/{n}") for n in range(5_000)))
+    after = lock(*(npm("a", f"2.0.{n}", B) for n in range(5_000)))
+    places = lock(*(npm("a", "1.0.1", A, source="url", location=f"https://u.test/{n}") for n in range(5_000)))
+    started = time.process_time()
+    found = compare(before, after)
+    assert len(found.changes) == 5_000 and len(found.removed) == 5_000
+    assert found.changes[0].previous.endswith(", 1.0.9 and 4990 more")
+    assert {one.reason for one in compare(before, places).changes} == {"changed"}
+    assert compare(places, places).unchanged == 5_000
+    assert time.process_time() - started < 10

@@ -102,6 +102,7 @@ def test_the_commands_that_the_pages_show_exist() -> None:
     from sandbox.cli import app
 
     names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    names |= {str(group.name) for group in app.registered_groups}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         code = re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL) + re.findall(r"`[^`\n]+`", text)

@@ -516,4 +516,5 @@ def test_what_is_for_another_system_is_forced_and_need_not_load(manifest: dict[s
     imports = [phase for phase in phases if phase.kind == "import"]
     assert len(imports) == 2  # tried all the same
     assert all(bool(phase.either) is not foreign for phase in imports)
+    assert not (foreign and any(phase.required for phase in imports))
     assert any("another system" in note for note in notes) is foreign

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from git_repository import Repository
-from locks import digest, npm_lock, package, requirements
+from locks import digest, integrity, npm_lock, package, requirements
 
 from sandbox import cli, gate, progress, report, schedule
 from sandbox.errors import RegistryError, TargetError, UnfitError, UsageError
@@ -165,6 +165,18 @@ def test_what_cannot_be_run_is_reported_one_by_one_unless_it_is_as_it_was(
     assert "far.test" in missing["npm:far-words@1.0.0"]
     assert all(package.origins[0].line for package in outcome.report.packages)
     assert (outcome.report.verdict, code(outcome)) == ("inconclusive", 5)
+
+
+def test_yarns_own_registry_stands_for_npms_where_the_digest_is_strong(
+    repository: Repository, asked: list[Target]
+) -> None:
+    place = "https://yarn.test/left-words/-/left-words-1.1.0.tgz"
+    text = f'# yarn lockfile v1\n\n\nleft-words@^1.1.0:\n  version "1.1.0"\n  resolved "{place}#{"0" * 40}"\n'
+    repository.write({"yarn.lock": text + f"  integrity {integrity(A)}\n", "weak/yarn.lock": text})
+    outcome = checked(gate.compare(base="HEAD"))
+    assert [target.digests for target in asked] == [(digest(A),)]
+    assert [one.verdict for one in outcome.report.packages] == ["inconclusive", "clean"]
+    assert "yarn.test" in outcome.report.packages[0].coverage.missing[0]
 
 
 def test_workspaces_and_bundled_packages_are_notes(repository: Repository, asked: list[Target]) -> None:

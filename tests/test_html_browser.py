@@ -50,12 +50,10 @@ def written(folder: Path, text: str) -> Path:
 @pytest.fixture(scope="module")
 def stolen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A thief's page."""
-    line = next(
-        number for number, event in enumerate(story().events, start=2) if isinstance(event, events.RequestSent)
-    )
-    evidence = report.Evidence(at=0.02, phase="install", process=3, text="POST https://c.test/in", line=line)
-    page = page_of(story().recording(), findings=(finding(decoys=("npm_token",), ways_out=STOLEN.ways_out,
-                                                          evidence=(evidence,)),))  # fmt: skip
+    (line,) = [line for line, event in enumerate(story().events, 2) if isinstance(event, events.RequestSent)]
+    evidence = report.Evidence(at=story().events[line - 2].at, phase="install", process=3, text="POST", line=line)
+    found = finding(decoys=("npm_token",), ways_out=STOLEN.ways_out, evidence=(evidence,))
+    page = page_of(story().recording(), findings=(found,))
     return written(tmp_path_factory.mktemp("stolen"), page)
 
 
@@ -308,6 +306,21 @@ def test_an_index_sorts_filters_and_opens(browser: Any, tmp_path: Path) -> None:
     browser.settle()
     assert browser.one("#package-3 > details").get_attribute("open") is not None
     assert_quiet(browser, page)
+
+
+def test_evidence_leads_to_a_recording_that_another_section_has(browser: Any, tmp_path: Path) -> None:
+    (line,) = [line for line, event in enumerate(story().events, 2) if isinstance(event, events.RequestSent)]
+    evidence = report.Evidence(at=story().events[line - 2].at, phase="install", process=3, text="POST", line=line)
+    thieves = [
+        package("malicious", target=name, findings=(finding(title=name, evidence=(evidence,)),), recordings=("x",))
+        for name in ("npm:one", "npm:other")
+    ]
+    browser.open(written(tmp_path, html.page(whole(*thieves), {"x": story().recording()})))
+    browser.run("document.querySelector('#package-0 > details').open = false")
+    browser.run("document.querySelector('#package-1 .evidence button').click()")
+    browser.settle()
+    detail = browser.one("#package-0 .events .detail").text
+    assert "https://c.test/in" in detail and "npm:one; npm:other" in detail
 
 
 # Looks ----------------------------------------------------------------------------------------------------------

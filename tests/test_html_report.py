@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import base64
 import gzip
+import itertools
 import json
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox import cli, events, report
+from sandbox import events, report
 from sandbox.bait import Draw, Person
 from sandbox.decoys.npm_token import DECOY as NPM_TOKEN
 from sandbox.decoys.openai import DECOY as OPENAI
@@ -30,7 +35,7 @@ from sandbox.reporters._html_events import Room, Texts, columns
 from sandbox.reporters._html_index import trend
 from sandbox.reporters._html_markup import data_block, source_hash, tag
 from sandbox.reporters._html_recorded import recorded
-from tests.hostile_report import INJECTIONS, hostile_recording, hostile_report, large_recording
+from tests.hostile_report import INJECTIONS, filled, hostile_recording, hostile_report, large_recording
 from tests.packages.build import build
 from tests.recording import HOME, PROJECT, Story
 from tests.test_reporters import SAMPLES, finding, package, whole
@@ -154,7 +159,7 @@ def test_hostile_text_in_every_field_makes_no_element_and_no_attribute() -> None
     }  # fmt: skip
     assert not [name for _, name, _ in parsed.attributes if name.startswith("on") or name in ("style", "src", "srcdoc")]
     assert all(value.startswith("#") for _, name, value in parsed.attributes if name == "href")
-    assert [name for name, _ in parsed.elements].count("script") == 5
+    assert [name for name, _ in parsed.elements].count("script") == 2
     assert page.isascii() and "\x1b" not in page and "\x00" not in page
     assert "\\u202e" in page
 
@@ -411,7 +416,7 @@ def test_what_there_is_no_room_for_is_counted_the_least_telling_first() -> None:
     recording = large_recording(5000)
     facts = gather(recording)
     room = Room(events=1000)
-    data = recorded(facts, package("clean"), room, Decoder())
+    data = recorded(facts, (), room, Decoder())
     made = data["events"]
     assert len(made.kind) == 1000 and room.events == 0
     assert sum(made.left_out.values()) == len(recording.events) - 1000
@@ -431,15 +436,50 @@ def test_texts_are_bounded_too() -> None:
     assert max(map(len, texts.all)) <= 2000
 
 
-def test_of_many_packages_the_worst_keep_their_events() -> None:
+@pytest.mark.parametrize("events_that_fit", [1000, 4000, 200_000])
+def test_of_many_packages_the_worst_keep_their_events(monkeypatch: pytest.MonkeyPatch, events_that_fit: int) -> None:
+    monkeypatch.setattr(html, "Room", lambda: Room(events=events_that_fit))
     recordings = {"good": large_recording(3000), "bad": large_recording(3000)}
     both = whole(package("clean", recordings=("good",)), package("malicious", recordings=("bad",)))
-    old = Room.__struct_defaults__
-    assert old[0] >= 200_000
     page = html.page(both, recordings)
-    first, second = (json.loads(block) for block in Skeleton(page).blocks)
-    assert page.index('id="recording-1-0"') < page.index('id="recording-0-0"')
-    assert len(first["events"]["kind"]) == len(second["events"]["kind"]) == len(recordings["bad"].events)
+    blocks = [json.loads(block) for block in Skeleton(page).blocks]
+    kept = [len(block["events"]["kind"]) for block in blocks]
+    assert kept == {1000: [1000], 4000: [3000, 1000], 200_000: [3000, 3000]}[events_that_fit]
+    assert 'id="recording-1-0"' in page
+    assert ("Left out for size. By itself it can be shown with: baitbox judge good" in page) == (len(kept) == 1)
+
+
+def test_a_recording_that_many_packages_share_is_in_the_page_once() -> None:
+    """One guest for a whole lockfile: each package's path of secrets is told all the same."""
+    thieves = [package("malicious", findings=(STOLEN,), recordings=("x",)), package("clean", recordings=("x",))]
+    page = html.page(whole(*thieves, package("suspicious", findings=(STOLEN,), recordings=("x",))), {
+        "x": story().recording()
+    })  # fmt: skip
+    assert len(Skeleton(page).blocks) == 1
+    assert page.count("the recording stands at ") == 2 and page.count('href="#package-0"') == 3
+    assert page.count('class="path"') == 2
+
+
+@pytest.mark.parametrize("number", [-(10**40), -1, 2**53 + 1, 10**40])
+def test_no_number_is_too_much_for_the_script(number: int) -> None:
+    """A recording that somebody wrote by hand."""
+    texts = itertools.cycle(["x"])
+    found: list[Any] = []
+    for kind in get_args(events.AnyEvent):
+        event = filled(kind, texts, number)
+        found.append(msgspec.structs.replace(event, at=max(-1e308, min(1e308, float(number)))))
+    header = events.Header(package="x")
+    page = page_of(events.Recording(header, found))
+
+    def every(value: Any) -> Iterator[Any]:
+        if isinstance(value, dict | list):
+            for one in value.values() if isinstance(value, dict) else value:
+                yield from every(one)
+        else:
+            yield value
+
+    numbers = [value for value in every(data_of(page)) if isinstance(value, int | float)]
+    assert len(numbers) > 100 and max(map(abs, numbers)) <= 2**53
 
 
 def test_the_same_report_and_recording_are_the_same_page() -> None:
@@ -453,8 +493,7 @@ def test_the_page_of_a_hundred_thousand_events_is_of_reasonable_size() -> None:
 
 
 def paths_of(recording: events.Recording, *findings: report.Finding) -> tuple[list[_html_flows.Flow], int]:
-    stolen = {decoy for one in findings for decoy in one.decoys}
-    return _html_flows.completed(_html_flows.recognised(gather(recording), stolen), findings)
+    return _html_flows.completed(_html_flows.recognised(gather(recording), findings), findings)
 
 
 # Paths of secrets -----------------------------------------------------------------------------------------------
@@ -521,14 +560,63 @@ def test_every_injection_survives_as_text() -> None:
         assert injection in texts or json.dumps(injection)[1:-1] in texts
 
 
+def test_data_in_names_is_one_path_and_the_lookup_is_shown() -> None:
+    made = Story()
+    root = made.begin("install", "install", ["/usr/bin/node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install"])
+    thief = made.child(made.script(root), "/usr/bin/node", ["node", "x.js"])
+    for part in ("a" * 30, "b" * 30):
+        made.add(events.NameLookedUp, process=thief, name=f"{part}.zone.test", kind="A")
+    made.add(events.NameLookedUp, process=thief, name="elsewhere.test", kind="A")
+    made.add(events.DecoySent, process=thief, decoy="aws", token="secret access key", connection=0, host="zone.test",
+             where="dns", encodings=["hex"])  # fmt: skip
+    recording = made.end(root).recording()
+    stolen = finding(decoys=("aws",), ways_out=(f"dns {'a' * 30}.zone.test", "dns other.test"))
+    assert [path.out.text for path in paths_of(recording, stolen)[0]] == ["dns zone.test", "dns other.test"]
+    (request,) = data_of(page_of(recording, findings=(stolen,)))["requests"]
+    assert request["url"] == "b" * 30 + ".zone.test" and request["tokens"] == ["aws: secret access key"]
+
+
+def test_of_several_encoded_stretches_the_one_with_bait_is_shown() -> None:
+    token = values(NPM_TOKEN)["publish token"]
+    first, second = base64.b64encode(b"other things entirely" * 3), base64.b64encode(f":{token}: zebra".encode())
+    views = Decoder().views(b"a=" + first.rstrip(b"=") + b"&b=" + second + b"&c=1", [sent("base64")])
+    assert views[1].parts == ((":", ""), (token, "npm_token: publish token"), (": zebra", ""))
+
+
+def test_nobody_is_framed_by_a_neighbour_in_the_same_guest() -> None:
+    made = Story()
+    root = made.begin("install", "install", ["/usr/bin/node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install"])
+    for connection, name in ((5, "thief"), (6, "other")):
+        process = made.child(made.script(root, name), "/usr/bin/node", ["node", f"{name}.js"])
+        made.add(events.ConnectionOpened, process=process, protocol="tcp", address="1.1.1.1", port=443,
+                 host=f"{name}.test", connection=connection)  # fmt: skip
+        made.add(events.DecoySent, process=process, decoy="aws", token="access key id", connection=connection,
+                 host=f"{name}.test", where="data")  # fmt: skip
+    recording = made.end(root).recording()
+    packages = [
+        package("malicious", target=name, recordings=("x",),
+                findings=(finding(package=name, decoys=("aws",), ways_out=(f"tcp {name}.test:443",)),))
+        for name in ("thief", "other")
+    ]  # fmt: skip
+    page = html.page(whole(*packages), {"x": recording})
+    first, second = page.split('<section id="package-1"')
+    assert "tcp thief.test" in first.split("The path of each secret")[1] and "other.test" not in captions(first)
+    assert "tcp other.test" in captions(second) and "thief.test" not in captions(second)
+
+
+def captions(page: str) -> str:
+    return "".join(re.findall(r"<figcaption>(.*?)</figcaption>", page))
+
+
 @pytest.mark.native
-def test_a_check_writes_the_page_and_keeps_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_writes_the_page_and_keeps_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
     archive = build("npm-postinstall", tmp_path)
     out = tmp_path / "report.html"
-    assert cli.run(["check", str(archive), "--quiet", "--format", "html", "--output", str(out)]) == 11
+    command = [sys.executable, "-m", "sandbox", "check", str(archive), "--format", "html", "--output", str(out)]
+    done = subprocess.run(command, env={**os.environ, "TMPDIR": str(folder)}, cwd=tmp_path, check=False)
+    assert done.returncode == 11
     page = out.read_text("utf-8")
     data = data_of(page)
     sent_bait = [request for request in data["requests"] if request["tokens"] and not request["everyday"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import stat
 import subprocess
@@ -120,6 +121,27 @@ signals.run(command)
     _, said = child.communicate(timeout=30)
     assert child.returncode == 130 and said == "interrupted\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_goes_with_the_next_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left, young, other = (tmp_path / f"{name}" for name in ("baitbox-recordings-a", "baitbox-recordings-b", "other"))
+    for folder in (left, young, other):
+        folder.mkdir()
+        (folder / "x.jsonl").write_text("x")
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (tmp_path / "baitbox-recordings-link").symlink_to(target)
+    with kept.folder(None, True) as running:
+        assert running is not None and left.exists()
+        for old in (left, other, running, target):
+            os.utime(old, (1, 1))
+        with kept.folder(None, True):
+            assert not left.exists()
+            assert running.exists(), "it is held"
+    assert young.exists() and other.exists() and target.exists()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from git_repository import Repository
-from locks import npm_lock, package, requirements
+from locks import integrity, npm_lock, package, requirements
 
 from sandbox import revisions
 from sandbox.errors import TargetError, UsageError
@@ -71,6 +71,34 @@ def test_a_renamed_lockfile_is_compared_with_what_it_was(repository: Repository)
     assert versions(pair)[0] == ["left-words 1.0.0", "right-words 1.0.0"]
     assert "takes the place of package-lock.json" in pair.notes[0].text
     assert pair.open == ()
+
+
+PNPM = f"""\
+lockfileVersion: '9.0'
+importers:
+  .:
+    dependencies:
+      left-words: {{specifier: ^1.0.0, version: 1.0.1}}
+packages:
+  left-words@1.0.1:
+    resolution: {{integrity: {integrity(b'words')}}}
+  right-words@1.0.0:
+    resolution: {{integrity: {integrity(b'words')}}}
+snapshots:
+  left-words@1.0.1: {{}}
+  right-words@1.0.0: {{}}
+"""
+
+
+def test_a_lockfile_of_another_format_takes_the_place_of_the_old_one(repository: Repository) -> None:
+    repository.commit({"package-lock.json": OLD})
+    repository.write({"package-lock.json": None, "pnpm-lock.yaml": PNPM})
+    found = pairs(repository)
+    assert list(found) == ["pnpm-lock.yaml"]
+    assert versions(found["pnpm-lock.yaml"]) == (
+        ["left-words 1.0.0", "right-words 1.0.0"], ["left-words 1.0.1", "right-words 1.0.0"],
+    )  # fmt: skip
+    assert "takes the place of package-lock.json" in found["pnpm-lock.yaml"].notes[0].text
 
 
 def test_a_lockfile_that_is_removed_leaves_the_question_open(repository: Repository) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.locked_targets import Places, Unchecked, places, target
@@ -96,6 +96,14 @@ def test_another_registry_is_not_asked_for_a_package_of_the_same_name(entry: Loc
     assert found.weight == "open"
 
 
+def test_a_strong_digest_stands_for_yarns_own_registry_and_a_weak_one_does_not() -> None:
+    where = msgspec.structs.replace(WHERE, by_digest=True)
+    for digests, taken in (((DIGEST,), True), (("sha1:" + "ab" * 20,), False), ((), False)):
+        entry = npm(location="https://yarn.test/left-words/-/left-words-1.0.0.tgz", digests=digests)
+        assert isinstance(target(entry, where), Target) is taken
+        assert isinstance(target(entry, WHERE), Unchecked)
+
+
 def test_without_any_registry_the_reason_is_that() -> None:
     nowhere = Places(Registries(problems={"npm": "no npm registry is set"}))
     found = target(npm(location="https://mirror.test/x"), nowhere)
@@ -148,6 +156,7 @@ def test_the_places_of_this_machine_have_the_package_managers_defaults() -> None
     assert found.folder is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.builds(
         Locked,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
+import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,6 +104,8 @@ def test_a_real_file_is_found_and_read(path: Path) -> None:
             assert entry.line, entry
             window = "\n".join(lines[entry.line - 1 : entry.line + 1]).lower().replace("_", "-").replace(".", "-")
             names = [entry.name, *entry.aliases]
+            # pnpm 5 names a checkout by its place alone.
+            names += [entry.location.rpartition("#")[2]] if entry.source == "git" else []
             assert any(name.lower().replace("_", "-").replace(".", "-") in window for name in names), entry
 
 
@@ -185,6 +191,113 @@ def test_a_real_file_with_its_lines_shuffled(path: Path, data: st.DataObject) ->
     refused(identify(path.name, content), b"\n".join(lines), path.name)
 
 
+ODD = ["", "0", "true", "null", "[]", "{}", '""', '"\\u0000"', '[["a"]]', '{a = 1}', '{"a": 1}', "1e999", "-1",
+       "~", "'x'", "2024-01-01", "0x" + "f" * 9999, '"\\ud800"', '"../../x"', '"https://[x"', '"git+"', '"npm:"',
+       '"@"', '" "', '"' + "x" * 9999 + '"']  # fmt: skip
+
+
+@pytest.mark.parametrize("path", EVERY)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_real_file_with_other_values(path: Path, data: st.DataObject) -> None:
+    """What stands after a key is something else, in whatever way the format writes it."""
+    content = path.read_bytes()
+    values = list(re.finditer(rb"(?m)(?:[:=]+ *|^ *- |^  \w+ )([^\n]+?)(?=,?$)", content))
+    changed, last = b"", 0
+    picked = sorted(data.draw(st.sets(st.integers(0, len(values) - 1), min_size=1, max_size=4)))
+    for match in (values[index] for index in picked):
+        odd = data.draw(st.sampled_from(ODD)).encode()
+        changed, last = changed + content[last : match.start(1)] + odd, match.end(1)
+    refused(identify(path.name, content), changed + content[last:], path.name)
+
+
+def _other(value: Any, data: st.DataObject) -> Any:
+    """A value with something in it replaced, at any depth."""
+    odd = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+        | st.sampled_from(["link:../x", "npm:@a/b@1", "workspace:x", "git+ssh://g", "file:", "1.0.0", "=="]),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+        max_leaves=6,
+    )  # fmt: skip
+    if isinstance(value, dict) and value and data.draw(st.integers(0, 9)):
+        key = data.draw(st.sampled_from(sorted(value)))
+        return {**value, key: _other(value[key], data)}
+    if isinstance(value, list) and value and data.draw(st.integers(0, 9)):
+        index = data.draw(st.integers(0, len(value) - 1))
+        return [*value[:index], _other(value[index], data), *value[index + 1 :]]
+    return data.draw(odd)
+
+
+def _structure(path: Path) -> Any:
+    """A JSON or YAML sample as a value; None for other formats."""
+    text = path.read_text()
+    if path.suffix == ".json" or path.name in ("bun.lock", "Pipfile.lock"):
+        return json.loads(re.sub(r",(\s*[}\]])", r"\1", text))
+    return yaml.load(text, yaml.BaseLoader) if path.suffix == ".yaml" or "__metadata" in text else None
+
+
+STRUCTURED = [pytest.param(one.values[0], id=one.id) for one in EVERY if _structure(one.values[0]) is not None]
+
+
+@pytest.mark.parametrize("path", STRUCTURED)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_real_file_with_another_structure(path: Path, data: st.DataObject) -> None:
+    """JSON is YAML too, so one writer does for both."""
+    value = _structure(path)
+    for _ in range(data.draw(st.integers(1, 3))):
+        value = _other(value, data)
+    content = json.dumps(value, ensure_ascii=data.draw(st.booleans())).encode("utf-8", "surrogatepass")
+    refused(identify(path.name, path.read_bytes()), content, path.name)
+
+
+SEVERAL = 10_000
+QUADRATIC = {
+    "requirements.txt": "".join(f"x==1 --hash=sha256:{n:064x}\n" for n in range(SEVERAL)),
+    "requirements-2.txt": "x\n" * SEVERAL + "-c c.txt\n",
+    "package-lock.json": json.dumps({"lockfileVersion": 3, "packages": {
+        "": {"dependencies": {f"p{n}": "1" for n in range(SEVERAL)}},
+        "w" * 4000: {"dependencies": {f"p{n}": "1" for n in range(SEVERAL)}},
+        **{f"node_modules/p{n}": {"version": "1.0.0", "name": "x", "resolved": "https://r.test/x"}
+           for n in range(SEVERAL)}}}),
+    "bun.lock": json.dumps({"lockfileVersion": 1, "workspaces": {"": {"dependencies": {"a": "1"}}}, "packages": {
+        "/".join("a" * 500): ["a@1.0.0", "", {"dependencies": {f"p{n}": "1" for n in range(SEVERAL)}}],
+        **{f"p{n}": ["x@1.0.0", "", {"dependencies": {"a": "1"}}] for n in range(SEVERAL)}}}),
+    "yarn.lock": "__metadata:\n  version: 8\n" + "".join(
+        f'"a@npm:1::x{n}":\n  version: 1.0.0\n  resolution: "a@npm:1.0.0"\n  dependencies:\n    a: "npm:1"\n'
+        for n in range(SEVERAL)),
+    "pnpm-lock.yaml": "lockfileVersion: '9.0'\nsnapshots:\n" + "".join(
+        f"  a@1.0.0(b@{n}):\n    dependencies: {{x{n}: a@1.0.0}}\n" for n in range(SEVERAL))
+        + "packages:\n  a@1.0.0: {}\n",
+    "uv.lock": "version = 1\n" + "".join(
+        f'[[package]]\nname = "a"\nversion = "1.{n}"\n'
+        'source = { virtual = "." }\ndependencies = [{ name = "a" }]\n'
+        for n in range(SEVERAL // 2)),
+    "uv-extras.lock": 'version = 1\n[[package]]\nname = "a"\nsource = { virtual = "." }\n'
+        + 'dependencies = [{ name = "a", extra = ['
+        + ", ".join(f'"e{n}"' for n in range(SEVERAL)) + "] }]\n[package.optional-dependencies]\n"
+        + "".join(f"e{n} = []\n" for n in range(SEVERAL)),
+    "poetry.lock": "".join(
+        f'[[package]]\nname = "a"\nversion = "1"\nfiles = [{{hash = "sha256:{n:064x}"}}]\n' for n in range(SEVERAL))
+        + '[metadata]\nlock-version = "2.1"\n',
+}  # fmt: skip
+"""What is small, and would take minutes where a parser looked at everything for each thing."""
+
+
+@pytest.mark.parametrize("name", QUADRATIC)
+def test_nothing_takes_quadratic_time(name: str) -> None:
+    content = QUADRATIC[name].encode()
+    assert len(content) < 4_000_000
+    real = {"requirements-2.txt": "requirements.txt", "uv-extras.lock": "uv.lock"}.get(name, name)
+    constraints = "".join(f"x==1.{n}\n" for n in range(SEVERAL)).encode()
+    started = time.process_time()
+    try:
+        check(read(content, real, lambda _: constraints))
+    except ValueError as error:
+        assert "more than 2000 digests, extras or other names" in str(error)  # noqa: PT017  # both ways are an answer
+    assert time.process_time() - started < 30
+
+
 def test_names_are_told_apart() -> None:
     for name, wanted in {
         "package-lock.json": "package_lock", "some/where/npm-shrinkwrap.json": "package_lock",
@@ -192,10 +305,21 @@ def test_names_are_told_apart() -> None:
         "requirements_dev.txt": "requirements",
         "dev-requirements.txt": "requirements", "requirements/base.txt": "requirements",
         "constraints.txt": "requirements", "a\\requirements.txt": "requirements",
+        "pnpm-lock.yaml": "pnpm_lock", "bun.lock": "bun_lock", "bun.lockb": "bun_lock", "uv.lock": "uv_lock",
+        "poetry.lock": "poetry_lock", "Pipfile.lock": "pipfile_lock", "pdm.lock": "pdm_lock", "pylock.toml": "pylock",
+        "pylock.dev.toml": "pylock",
     }.items():  # fmt: skip
         assert [one.name for one in by_name(name)] == [wanted], name
     for name in ("package.json", "notes.txt", "requirements.in", "", "x/requirements/"):
         assert not by_name(name), name
+
+
+def test_yarns_two_formats_are_told_apart_by_their_content() -> None:
+    assert {one.name for one in by_name("yarn.lock")} == {"yarn_classic", "yarn_berry"}
+    assert identify("yarn.lock", b"# yarn lockfile v1\n").name == "yarn_classic"
+    assert identify("yarn.lock", b"__metadata:\n  version: 8\n").name == "yarn_berry"
+    with pytest.raises(ValueError, match="is no lockfile"):
+        identify("yarn.lock", b"hello: 1\n")
 
 
 def test_what_is_no_lockfile_is_said() -> None:

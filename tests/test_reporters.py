@@ -79,6 +79,7 @@ SAMPLES = {
             recordings=("out/x.jsonl",),
         )
     ),
+    "stored": whole(package("clean", stored="2026-11-25T13:00:00Z")),
     "several": whole(package("malicious", findings=(finding(),)), package("clean")),
     "none": whole(),
     "two personas": whole(package("clean", coverage=msgspec.structs.replace(COVERAGE, personas=("laptop", "ci")))),
@@ -147,6 +148,11 @@ def test_what_was_not_looked_at_is_told() -> None:
     text = terminal(SAMPLES["inconclusive"])
     assert text.startswith("INCONCLUSIVE  npm:left-pod\n")
     assert "not looked at, so it cannot be clean:\n    - the recording was cut\n" in text
+
+
+def test_a_stored_result_says_when_it_was_run() -> None:
+    assert "from the store: it was run at 2026-11-25T13:00:00Z (--no-cache runs it anew)" in terminal(SAMPLES["stored"])
+    assert "from the store" not in terminal(SAMPLES["clean"])
 
 
 def test_a_clean_package_is_told_in_few_words() -> None:

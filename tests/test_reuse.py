@@ -12,20 +12,23 @@ import msgspec
 import pytest
 
 from sandbox import pipeline, profiles, reuse
+from sandbox.backends.native import BACKEND
 from sandbox.errors import BackendError, TargetError, UsageError
 from sandbox.persona import load_personas
-from sandbox.plan import Artifact
+from sandbox.plan import Artifact, Limits
+from sandbox.registries import Registries
 from sandbox.report import PackageReport
 from sandbox.settings import Settings
 from sandbox.store import Store
 from sandbox.store.rows import DAY
+from sandbox.toolchain import HostTools
 from tests import stored
 
-ARTIFACT = Artifact(
-    ecosystem="npm", name="left-pod", version="1.0.0", target="npm:left-pod", purl=stored.PURL, digest=stored.DIGEST,
-    spec="left-pod@1.0.0",
-)  # fmt: skip
-WHO = [load_personas([profiles.profile_folder() / "personas"])["laptop"]]
+NAME = "npm-left-pod-1.0.0-laptop.jsonl"
+
+
+def names() -> dict[str, str]:
+    return {"laptop": NAME}
 
 
 class Judge:
@@ -52,7 +55,7 @@ class Place:
 
     def memory(self, judge: str = "j1", **settings: Any) -> reuse.Memory:
         return reuse.Memory(
-            msgspec.structs.replace(self.settings, **settings), stored.key(), judge, self.steps.append
+            msgspec.structs.replace(self.settings, **settings), stored.key(), judge, self.steps.append, names
         )
 
     def keep(self, report: PackageReport | None = None, **settings: Any) -> PackageReport:
@@ -61,7 +64,7 @@ class Place:
         return memory.keep(report or stored.report())
 
     def recall(self, judge: Judge | None = None, key: str = "j1", **settings: Any) -> PackageReport | None:
-        return self.memory(key, **settings).recall(judge or Judge(ZeroDivisionError()), ARTIFACT, WHO)
+        return self.memory(key, **settings).recall(judge or Judge(ZeroDivisionError()))
 
     def change(self, statement: str, *values: object) -> None:
         connection = sqlite3.connect(self.folder / "store" / "store.sqlite")
@@ -211,7 +214,7 @@ def test_recordings_are_kept_where_that_is_asked_for(place: Place) -> None:
     keep.mkdir()
     found = place.recall(keep=keep)
     assert found is not None
-    path = keep / "npm-left-pod-1.0.0-laptop.jsonl"
+    path = keep / NAME
     assert found.recordings == (str(path),)
     assert path.read_bytes() == stored.recording(place.folder).read_bytes()
     assert list(keep.iterdir()) == [path]
@@ -233,7 +236,7 @@ def test_a_changed_row_is_run_again_and_said(place: Place, capsys: pytest.Captur
 def test_a_store_that_cannot_be_used_stops_nothing(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.settings.store.write_text("a file")
     memory = place.memory()
-    assert memory.recall(Judge(ZeroDivisionError()), ARTIFACT, WHO) is None
+    assert memory.recall(Judge(ZeroDivisionError())) is None
     memory.take(stored.recording(place.folder), "laptop")
     report = stored.report()
     assert memory.keep(report) is report
@@ -287,11 +290,71 @@ def test_a_stored_recording_of_a_real_run_is_judged_as_it_was(place: Place) -> N
     path = next(iter(sorted((Path(__file__).parent / "recordings" / "clean").glob("npm*.jsonl"))))
     direct = pipeline.judge_again(path, place.settings)
     key = stored.key(purl=direct.purl, digest=direct.digest)
-    memory = reuse.Memory(place.settings, key, "j1", place.steps.append)
+    memory = reuse.Memory(place.settings, key, "j1", place.steps.append, names)
     memory.take(path, "laptop")
     memory.keep(direct)
-    again = reuse.Memory(place.settings, key, "j2", place.steps.append).recall(
-        lambda paths: pipeline.together([pipeline.judge_again(one, place.settings) for one in paths]), ARTIFACT, WHO
+    again = reuse.Memory(place.settings, key, "j2", place.steps.append, names).recall(
+        lambda paths: pipeline.together([pipeline.judge_again(one, place.settings) for one in paths])
     )
     assert again is not None
     assert msgspec.structs.replace(again, stored="") == msgspec.structs.replace(direct, recordings=())
+
+
+def test_every_personas_recording_is_kept_and_judged(place: Place) -> None:
+    key = stored.key(personas=("laptop", "server"))
+    files = {"laptop": NAME, "server": NAME.replace("laptop", "server")}
+
+    def memory(judge: str, **settings: Any) -> reuse.Memory:
+        return reuse.Memory(
+            msgspec.structs.replace(place.settings, **settings), key, judge, place.steps.append, lambda: files
+        )
+
+    first = memory("j1")
+    who = ["server", "laptop"]
+    paths = {name: stored.recording(place.folder, number, persona=name) for number, name in enumerate(who)}
+    for name, path in paths.items():  # in the order in which they were run
+        first.take(path, name)
+    first.keep(stored.report())
+    keep = place.folder / "keep"
+    keep.mkdir()
+    judge = Judge(stored.report("suspicious"))
+    found = memory("j2", keep=keep).recall(judge)
+    assert found is not None
+    assert judge.seen == [[path.read_bytes() for path in paths.values()]]
+    assert found.recordings == tuple(str(keep / files[name]) for name in who)
+    assert all((keep / files[name]).read_bytes() == path.read_bytes() for name, path in paths.items())
+
+
+def test_the_settings_that_decide_a_run_are_in_its_key(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "npm.yaml").write_text("about: mine\n")
+    artifact = Artifact(
+        ecosystem="npm", name="left-pod", version="1.0.0", target="npm:left-pod", purl=stored.PURL,
+        digest=stored.DIGEST, spec="left-pod@1.0.0",
+    )  # fmt: skip
+    who = [load_personas([profiles.profile_folder() / "personas"])["laptop"]]
+
+    def memory(**settings: Any) -> reuse.Memory:
+        chosen = msgspec.structs.replace(place.settings, **settings)
+        return reuse.memory(
+            chosen, artifact, who, Limits(), Registries(), HostTools(), BACKEND, place.steps.append
+        )
+
+    assert memory().recall(Judge(ZeroDivisionError())) is None
+    first = memory()
+    first.take(stored.recording(tmp_path), "laptop")
+    first.keep(stored.report())
+    assert memory().recall(Judge(ZeroDivisionError())) is not None
+    assert memory(jobs=7, quiet=True).recall(Judge(ZeroDivisionError())) is not None
+    assert memory(timeout=60.0).recall(Judge(ZeroDivisionError())) is None
+    judge = Judge(stored.report())
+    assert memory(profiles=(tmp_path / "own",)).recall(judge) is not None
+    assert len(judge.seen) == 1
+
+
+def test_a_run_without_a_recording_is_not_judged_again(place: Place) -> None:
+    place.memory().keep(stored.report())
+    judge = Judge(stored.report())
+    assert place.recall(judge, "j2") is None
+    assert judge.seen == []
+    assert place.recall() is not None

@@ -184,8 +184,11 @@ def test_a_partial_clone_asks_nobody_for_what_it_lacks(repository: Repository, t
     for setting in ("core.sshCommand", "remote.origin.uploadpack"):
         subprocess.run(["git", "config", setting, f"touch {ran};"], cwd=clone, check=True)
     subprocess.run(["git", "config", "remote.origin.url", "ssh://nobody.invalid/x"], cwd=clone, check=True)
-    with pytest.raises(TargetError, match=r"git cannot (give|list)"):
-        revisions.commit(clone, "origin/main").read("a.txt", LIMIT)
+    commit = revisions.commit(clone, "origin/main")
+    assert len(commit.paths()) == 3
+    with pytest.raises(TargetError, match="git cannot give") as error:
+        commit.read("a.txt", LIMIT)
+    assert "--filter" in error.value.hint
     assert not ran.exists()
 
 

@@ -13,7 +13,7 @@ import pytest
 from sandbox import events
 from sandbox.errors import StoreError
 from sandbox.report import Origin
-from sandbox.store import Served, Store
+from sandbox.store import Served, Store, pack
 from tests import stored
 
 RAN = float(int(time.time()) - 3600)
@@ -102,6 +102,24 @@ def test_only_a_result_with_nothing_left_to_see_is_final(
     assert store.save(stored.key(), report, [], judge="j1").final == final
 
 
+@pytest.mark.parametrize(("verdict", "final"), [("clean", False), ("suspicious", False), ("malicious", True)])
+def test_a_run_in_which_a_registry_failed_is_not_final(
+    store: Store, tmp_path: Path, verdict: str, final: bool
+) -> None:
+    path = stored.recording(tmp_path)
+    asked = events.RequestSent(
+        at=1.0, connection=1, method="GET", url="https://packages.test/b", headers=[], status=403,
+        answered_by="registry",
+    )  # fmt: skip
+    with path.open("ab") as file:
+        file.write(events.encode(asked))
+    store.save(stored.key(), stored.report(verdict), [pack(path, "laptop")], judge="j1")
+    found = store.find(stored.key())
+    assert found is not None
+    assert (found.complete, found.final) == (False, final)
+    assert store.judged(found, found.report, "j2").complete is False
+
+
 def test_a_run_judged_again_keeps_its_time_and_recordings(store: Store, tmp_path: Path) -> None:
     run = store.save(stored.key(), stored.report(), [stored.packed(tmp_path)], judge="j1", ran=RAN)
     judged = store.judged(run, stored.report("malicious"), "j2")
@@ -159,6 +177,7 @@ def test_a_recording_that_is_gone_or_damaged_is_said(store: Store, tmp_path: Pat
         ("UPDATE run SET report = ?", b"[" * 100_000),
         ("UPDATE run SET ran = ?", 4e9),
         ("UPDATE run SET judge = ?", "j2"),
+        ("UPDATE run SET complete = ?", 0),
         ("UPDATE run SET digest = ?", "sha512:" + "4" * 128),
         ("UPDATE run SET plan = ?", 7),
         ("UPDATE run SET seal = ?", "0" * 64),

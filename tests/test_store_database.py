@@ -59,6 +59,12 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
 
+def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)  # what another user would find
+    with pytest.raises(StoreError, match="belongs to another user"):
+        Store.open(tmp_path / "store")
+
+
 def test_it_is_set_up_for_concurrent_use(tmp_path: Path) -> None:
     base = Database(tmp_path / "store")
     assert base.one("PRAGMA journal_mode") == "wal"
@@ -83,19 +89,33 @@ def test_a_store_of_each_older_version_is_brought_up_to_date(tmp_path: Path, ver
     assert schema(folder) == schema(tmp_path / "new")
 
 
-def test_a_migration_keeps_what_is_there(tmp_path: Path) -> None:
+def columns(connection: sqlite3.Connection, table: str) -> str:
+    return ", ".join(row[1] for row in connection.execute(f"PRAGMA table_info({table})"))
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS) + 1))
+def test_a_migration_keeps_what_is_there(tmp_path: Path, version: int) -> None:
     folder = tmp_path / "old"
     with Store.open(tmp_path / "new") as store:
-        run = stored.save(store, tmp_path)
-    connection = made(folder, 1)
+        run = stored.save(store, tmp_path, 0, "malicious")
+        scan = store.open_scan("f1")
+        scan.add(run.key.purl, run.key.digest, "malicious", run=run.id)
+        scan.finish()
+        last = store.last_finished("f1")
+    connection = made(folder, version)
     connection.execute("ATTACH ? AS other", (str(tmp_path / "new" / "store.sqlite"),))
+    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     with connection:
-        for table in ("run", "recording", "artifact", "served"):
-            connection.execute(f"INSERT INTO main.{table} SELECT * FROM other.{table}")
+        for table in tables:
+            if not table.startswith("sqlite_"):
+                names = columns(connection, table)  # what an older baitbox would have written
+                connection.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM other.{table}")
     connection.close()
     shutil.copytree(tmp_path / "new" / "recordings", folder / "recordings")
     with Store.open(folder) as store:
         assert list(store.runs()) == [run]
+        assert store.find(run.key) == run
+        assert store.last_finished("f1") == (last if version > 1 else None)
         assert store.verify() == []
 
 

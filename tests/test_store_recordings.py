@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -60,6 +61,25 @@ def test_what_was_served_is_noted_once_and_only_from_such_events(tmp_path: Path)
         out.write(b'{"event":"artifact.served","broken\n')
         out.write(b'"event":"artifact.served"' * 10_000)
     assert pack(file, "").served == (Served("https://packages.test/b.tgz", "sha512:b"),)
+
+
+@pytest.mark.parametrize(
+    ("event", "troubled"),
+    [
+        ({}, True), ({"status": 404}, False), ({"answered_by": ""}, False), ({"answered_by": "world"}, False),
+        ({"status": 200}, False), ({"body": b"x", "body_size": 1}, True),
+    ],
+)  # fmt: skip
+def test_a_registry_that_failed_is_noted(tmp_path: Path, event: dict[str, Any], troubled: bool) -> None:
+    base: dict[str, Any] = {"status": 403, "answered_by": "registry"}
+    asked = events.RequestSent(
+        at=1.0, connection=1, method="GET", url="https://packages.test/b", headers=[], **{**base, **event}
+    )
+    claim = events.ProgramStarted(at=1.0, exe="/x", argv=['"status":403,"answered_by":"registry"'], cwd="/")
+    file = tmp_path / "x.jsonl"
+    with file.open("wb") as out:
+        events.write(out, events.Header(), [claim, asked, claim])
+    assert pack(file, "").troubled == troubled
 
 
 def test_what_is_noted_as_served_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

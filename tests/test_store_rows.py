@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.report import PackageReport
-from sandbox.store.rows import RunRow, StoredRecording, pack_report, run_from, run_values, unpack_report
+from sandbox.store.rows import RunRow, StoredRecording, StoredRun, pack_report, run_from, run_values, unpack_report
 from tests import stored
 
 RECORDINGS = (
@@ -22,8 +22,8 @@ VALUES = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=40), 
 
 def rows(verdict: Any = "malicious") -> tuple[dict[str, Any], list[dict[str, Any]]]:
     key = stored.key(personas=("laptop", "server"))
-    values = run_values(key, 1000.5, "j1", stored.report(verdict), RECORDINGS)
-    return {"id": 7, **values}, [msgspec.structs.asdict(one) for one in RECORDINGS]
+    run = StoredRun(id=0, key=key, ran=1000.5, judge="j1", report=stored.report(verdict), recordings=RECORDINGS)
+    return {"id": 7, **run_values(run)}, [msgspec.structs.asdict(one) for one in RECORDINGS]
 
 
 def test_a_run_comes_back_from_its_rows() -> None:
@@ -74,7 +74,8 @@ def test_recordings_in_another_order_or_number_are_not_believed() -> None:
 
 
 def test_a_report_of_another_package_is_not_believed_even_when_sealed() -> None:
-    other = run_values(stored.key(), 1.0, "j1", stored.report(purl="pkg:npm/other@1.0.0"), ())
+    report = stored.report(purl="pkg:npm/other@1.0.0")
+    other = run_values(StoredRun(id=1, key=stored.key(), ran=1.0, judge="j1", report=report))
     with pytest.raises(ValueError, match="do not belong together"):
         run_from({"id": 1, **other}, [])
 

@@ -79,6 +79,12 @@ def test_an_old_unfinished_scan_is_not_gone_on_with(store: Store) -> None:
     assert store.open_scan("f1").id != scan.id
 
 
+def test_a_clock_that_was_put_back_begins_no_second_scan(store: Store) -> None:
+    scan = store.open_scan("f1")
+    change(store, "UPDATE scan SET started = ?", time.time() + 3600)
+    assert store.open_scan("f1").id == scan.id
+
+
 def test_finished_scans_of_the_same_are_found_newest_first(store: Store) -> None:
     numbers = []
     for night, verdict in enumerate(["clean", "malicious"]):

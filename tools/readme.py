@@ -40,7 +40,8 @@ def settings_block() -> str:
     rows = ["| flag | variable | key in `[tool.baitbox]` | default |", "| --- | --- | --- | --- |"]
     for option in options().values():
         default = f"`{option.shown}`" if option.shown else "no" if option.type is bool else "none"
-        rows.append(f"| `{option.flag}` | `{option.environment}` | `{option.key}` | {default} |")
+        key = f"`{option.key}`" if option.key else "none"
+        rows.append(f"| `{option.flag}` | `{option.environment}` | {key} | {default} |")
     return "\n".join(rows)
 
 

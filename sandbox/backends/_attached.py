@@ -60,12 +60,35 @@ class Attached(Protocol):
         ...
 
 
+class _Piped:
+    """A program that speaks SSH, at the end of two pipes. The SDK's own `recv` waits for all that was asked."""
+
+    def __init__(self, attached: Any) -> None:
+        self._attached = attached
+
+    def recv(self, size: int, /) -> bytes:
+        """See `Attached.recv`."""
+        data: bytes = self._attached.proc.stdout.read1(size)
+        return data
+
+    def sendall(self, data: bytes, /) -> None:
+        """See `Attached.sendall`."""
+        self._attached.sendall(data)
+
+    def close(self) -> None:
+        """End the program; its stdout then ends too."""
+        self._attached.close()
+        self._attached.proc.wait(10)
+
+
 def plain(attached: Any) -> socket.socket:
     """A plain socket with the stream's bytes. asyncio takes no other: TLS and SSH are carried over by two threads,
     which end with either side."""
     inner = getattr(attached, "_sock", attached)
     if type(inner) is socket.socket:
         return inner
+    if hasattr(inner, "proc"):
+        inner = _Piped(inner)
     ours, theirs = socket.socketpair()
     for source, sink in ((inner, theirs), (theirs, inner)):
         threading.Thread(target=_carry, args=(source, sink), name="attached", daemon=True).start()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,8 @@ class Docker(msgspec.Struct, frozen=True, kw_only=True):
 
     def start(self, spec: GuestSpec) -> Running:
         """See `Backend.start`."""
-        with containers.client() as api:
+        with ExitStack() as stack:
+            api = stack.enter_context(containers.client())
             daemon = _described(api)
             base = images.ready(api, self.image, lambda _: None)
             tools = image_tools.examine(api, base, self.cache)
@@ -98,11 +99,13 @@ class Docker(msgspec.Struct, frozen=True, kw_only=True):
                 options["runtime"] = runtime
             marks = containers.labels("guest")
             container, attached = _begin(api, base, spec, options, marks)
+            held = stack.pop_all()  # the stream is one of this client's: over SSH it ends with it
         unwrapper = Unwrapper()
 
         def stop() -> str:
             with suppress(OSError):
                 attached.close()
+            held.close()
             problem = _end(container, marks)
             return problem or unwrapper.said.decode("utf-8", "replace").strip()
 

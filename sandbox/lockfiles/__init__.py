@@ -31,8 +31,9 @@ cannot be read raises OSError or ValueError."""
 class Locked(msgspec.Struct, frozen=True, kw_only=True):
     """One package as a lockfile pins it. `version` is exact, and empty where the lock has none (a git checkout);
     `digests` are `sha512:HEX`, `sha256:HEX` and so on, of which the file must match one; empty where the lock holds
-    none. `location` is the URL, index or path as written, without a login, and empty where the lock has none: a
-    parser knows no registry, so it cannot say which of them is the default. `line` is 1-based, 0 unknown."""
+    none. `location` is the URL or index as written, without a login, or the path, from the lockfile's folder (perhaps
+    with `file:` before it); empty where the lock has none. A parser knows no registry, so it cannot say which of them
+    is the default. `line` is 1-based, 0 unknown."""
 
     ecosystem: Literal["npm", "pypi"]
     name: str
@@ -51,7 +52,8 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True):
     """An install may leave it out: an optional dependency, an extra's, or a constraint that nothing may need."""
     extras: tuple[str, ...] = ()
     marker: str = ""
-    """PyPI: the environment marker under which it is installed (PEP 508)."""
+    """PyPI: the environment marker under which it is installed (PEP 508), about the machine and the interpreter alone;
+    empty where it would ask for an extra or a group. What only leads there through another package is not in it."""
     systems: tuple[str, ...] = ()
     """npm: the operating systems and processors that it is for (`os:darwin`, `cpu:arm64`, `libc:musl`); one that is
     excluded has a `!` (`os:!win32`)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -16,9 +17,12 @@ from sandbox.report import Note
 _NPM_NAME = re.compile(r"(?:@[A-Za-z0-9~][A-Za-z0-9._~-]*/)?[A-Za-z0-9~][A-Za-z0-9._~-]*")
 _PYPI_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SEMVER = re.compile(r"\d{1,16}\.\d{1,16}\.\d{1,16}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
+_EXTRAS = re.compile(r"\b(?:extras?|dependency_groups)\b")
+"""What depends on an extra or a group cannot be told from a machine; `optional` and `development` say that."""
 _LONGEST_NAME = 214
 _LONGEST_VERSION = 256
 _LONGEST_TEXT = 4096
+_MOST_OF_ONE = 2000
 
 
 class Entries:
@@ -46,7 +50,10 @@ class Entries:
         entry = _tidied(entry)
         key = (entry.name, entry.version, entry.source, entry.location)
         before = self._found.get(key)
-        self._found[key] = entry if before is None else _merged(before, entry)
+        try:
+            self._found[key] = entry if before is None else _merged(before, entry)
+        except ValueError as error:
+            raise self.wrong(str(error), entry.line) from None
         self._bounded()
 
     def has(self, entry: Locked) -> bool:
@@ -92,13 +99,16 @@ def _wrong(entry: Locked) -> str:
 
 
 def _exact(ecosystem: str, version: str) -> bool:
-    if ecosystem == "npm":
-        return _SEMVER.fullmatch(version) is not None
+    return _SEMVER.fullmatch(version) is not None if ecosystem == "npm" else _pypi_version(version) != ""
+
+
+@lru_cache(maxsize=4096)
+def _pypi_version(version: str) -> str:
+    """The version in its one form (`1.0-RC1` is `1.0rc1`); empty where it is none."""
     try:
-        Version(version)
+        return str(Version(version))
     except (InvalidVersion, ValueError):
-        return False
-    return True
+        return ""
 
 
 def _tidied(entry: Locked) -> Locked:
@@ -106,11 +116,10 @@ def _tidied(entry: Locked) -> Locked:
     if entry.ecosystem == "npm":
         return entry if location == entry.location else msgspec.structs.replace(entry, location=location)
     digests = tuple(dict.fromkeys(entry.digests))
-    version = entry.version
-    if _exact("pypi", version):
-        version = str(Version(version))
+    version = _pypi_version(entry.version) or entry.version
     name = str(canonicalize_name(entry.name))
-    return msgspec.structs.replace(entry, name=name, version=version, location=location, digests=digests)
+    marker = "" if _EXTRAS.search(entry.marker) else entry.marker
+    return msgspec.structs.replace(entry, name=name, version=version, location=location, digests=digests, marker=marker)
 
 
 def _merged(first: Locked, other: Locked) -> Locked:
@@ -135,4 +144,10 @@ def _merged(first: Locked, other: Locked) -> Locked:
 
 
 def _union(first: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
-    return first if first == other else tuple(dict.fromkeys(first + other))
+    """Both, each once. Bounded: a package that is mentioned a hundred thousand times, each time with another digest,
+    would take quadratic time."""
+    if all(one in first for one in other):
+        return first
+    if len(first) + len(other) > _MOST_OF_ONE:
+        raise ValueError(f"one package has more than {_MOST_OF_ONE} digests, extras or other names")
+    return tuple(dict.fromkeys(first + other))

@@ -21,6 +21,7 @@ from sandbox.lockfiles._npm_sources import is_remote, source_of
 from sandbox.lockfiles._text import decoded, head, shown
 
 _FOLDER = "node_modules/"
+_LONGEST_KEY = 4096
 _BUN = re.compile(r'"lockfileVersion": *\d+,\s*(?:"configVersion": *\d+,\s*)?"workspaces": *\{')
 _GROUPS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 
@@ -46,7 +47,7 @@ class PackageLock:
             raise entries.wrong(f"lockfileVersion {shown(version)} is not known, only 1, 2 and 3")
         if "packages" in table:
             _read_packages(_table(table, "packages", entries), entries)
-            if version == 2 and "dependencies" in table:
+            if "dependencies" in table:
                 _read_for_npm_6(_table(table, "dependencies", entries), entries)
         elif version > 1:
             raise entries.wrong("it has no packages")
@@ -77,6 +78,8 @@ def _read_packages(packages: Table, entries: Entries) -> None:
     for key, value in packages.items():
         if not isinstance(value, dict):
             raise entries.wrong("a package is no object", packages.lines[key])
+        if len(key) > _LONGEST_KEY:
+            raise entries.wrong("a folder's path is too long", packages.lines[key])
     direct = _asked_for(packages)
     targets = {text(value, "resolved") for value in packages.values() if value.get("link") is True}
     for key, value in packages.items():
@@ -86,12 +89,24 @@ def _read_packages(packages: Table, entries: Entries) -> None:
         linked = value.get("link") is True
         target = packages.get(text(value, "resolved"), {}) if linked else value
         entry = _entry(_name_of(key), target, line, entries, link=text(value, "resolved") if linked else "")
-        if value.get("inBundle") is True:
-            parent = _name_of(key.rpartition("/" + _FOLDER)[0])
-            entry = msgspec.structs.replace(entry, source="bundled", location=parent)
+        bundler = _bundler(key, packages) if value.get("inBundle") is True else ""
+        if bundler and not entry.location and not entry.digests:
+            entry = msgspec.structs.replace(entry, source="bundled", location=bundler)
         elif _FOLDER not in key:
             entry = msgspec.structs.replace(entry, source="file", location=key)
         entries.add(msgspec.structs.replace(entry, direct=key in direct))
+
+
+def _bundler(key: str, packages: Table) -> str:
+    """The name of the package around `key` that bundles; empty where none says so. npm finds that out by itself, and
+    fetches what only claims to be in a bundle: so does this."""
+    parent = key.rpartition("/" + _FOLDER)[0]
+    while _FOLDER in parent:
+        value = packages.get(parent, {})
+        if value.get("bundleDependencies") or value.get("bundledDependencies"):
+            return _name_of(parent)
+        parent = parent.rpartition("/" + _FOLDER)[0]
+    return ""
 
 
 def _name_of(folder: str) -> str:
@@ -174,13 +189,13 @@ def _nested_entry(key: str, value: dict[str, Any], line: int, parent: str, entri
     place = version if is_remote(version) else ""
     written = {"resolved": place, "version": ""} if place else {"name": name, "version": version}
     entry = _entry(key, {**value, **written}, line, entries)
-    if value.get("bundled") is True:
+    if value.get("bundled") is True and parent and not entry.location and not entry.digests:
         return msgspec.structs.replace(entry, source="bundled", location=parent)
     return entry
 
 
 def _read_for_npm_6(tree: Table, entries: Entries) -> None:
-    """Version 2's second half, which npm 6 installs from: what differs from the first half must not hide there."""
+    """The second half, of version 2, which npm 6 installs from: what differs from the first must not hide there."""
     for entry in _nested(tree, entries):
         if entry.source == "registry" and not entries.has(entry):
             told = f"{shown(entry.name)} {shown(entry.version)}"

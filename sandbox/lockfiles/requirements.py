@@ -38,6 +38,8 @@ _INDEXES = frozenset({
 _LONGEST_REQUIREMENT = 8192
 _LONGEST_OPTIONS = 1024 * 1024
 _MOST_FILES = 100
+_MOST_PINS = 3
+"""Of one package: with more than one, pip installs nothing at all."""
 _MOST_LINES = 2 * MOST_ENTRIES
 
 
@@ -56,6 +58,7 @@ class _Wanted(NamedTuple):
     pinned: bool
     written: str
     only_constrains: bool
+    via: tuple[str, ...] = ()
 
 
 class Requirements:
@@ -193,10 +196,7 @@ class _Reading:
         for option, _ in options:
             if option not in _PACKAGE_OPTIONS and option not in ("-e", "--editable"):
                 self.entries.note(f"{shown(option)} is an option that is not understood", line.line, where)
-        via = _asked_for_by(line.comments)
-        direct = not via or any(" (" in one or one.startswith("-r") for one in via)
-        entry = msgspec.structs.replace(wanted.entry, direct=direct and not constrains)
-        self.wanted.append(wanted._replace(entry=entry))
+        self.wanted.append(wanted._replace(via=tuple(_asked_for_by(line.comments))))
         if len(self.wanted) > _MOST_LINES:
             raise ValueError(f"{self.entries.name} has more than {_MOST_LINES} requirements")
 
@@ -206,17 +206,17 @@ class _Reading:
         for one in self.wanted:
             if one.only_constrains and one.pinned:
                 pins.setdefault(str(canonicalize_name(one.entry.name)), []).append(one.entry)
-        named: set[str] = set()
+        named = {str(canonicalize_name(one.entry.name)) for one in self.wanted if not one.only_constrains}
         for one in self.wanted:
             if one.only_constrains:
                 continue
             name = str(canonicalize_name(one.entry.name))
-            named.add(name)
+            entry = msgspec.structs.replace(one.entry, direct=_is_direct(one.via, named))
             if one.pinned:
-                self._add(one.entry)
+                self._add(entry)
             elif name in pins:
-                for pin in pins[name][:100]:
-                    self._add(_pinned_by(one.entry, pin))
+                for pin in pins[name][:_MOST_PINS]:
+                    self._add(_pinned_by(entry, pin))
             else:
                 self._not_pinned(one)
         for one in self.wanted:
@@ -278,6 +278,13 @@ def _asked_for_by(comments: list[str]) -> list[str]:
         if listing and text:
             found.append(text)
     return found
+
+
+def _is_direct(via: tuple[str, ...], named: set[str]) -> bool:
+    """Whether the project itself asks for it: nothing says who does, or it is a file, or no package that is named."""
+    return not via or any(
+        one.startswith("-r") or " (" in one or str(canonicalize_name(one.partition("[")[0])) not in named for one in via
+    )
 
 
 def _wanted(text: str, hashes: list[str], line: int, where: str, constrains: bool) -> _Wanted | None:

@@ -4,6 +4,7 @@ bait marked. Uses the decoders that recognised the bait; bounded in what it undo
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Sequence
 
 import msgspec
@@ -18,6 +19,7 @@ from sandbox.reporters import _html_tokens
 _SHOWN = 16 * 1024
 """Characters of one layer."""
 _CONTEXT = 160
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 _MOST_CANDIDATES = 12
 _WORK = 4 * 1024 * 1024
 _STEPS = 60
@@ -111,8 +113,14 @@ def _undone(part: decode.Part, encoding: str, allowance: Allowance) -> list[deco
         return [decode.backwards(part)]
     if encoding == "rot13":
         return [decode.whole(part.data.translate(ROT13))]
-    layers = decode.layers(part, decode.long_runs(part.data), allowance)
-    return [layer.part for layer in layers if layer.encoding == encoding][:_MOST_CANDIDATES]
+    runs = decode.long_runs(part.data)
+    found = [layer.part for layer in decode.layers(part, runs, allowance) if layer.encoding == encoding]
+    if encoding == "base64" and len(runs) > 1:
+        # All runs at once is how bait is looked for; a reader wants the one that it stands in.
+        for run in sorted(runs, key=len, reverse=True)[:_MOST_CANDIDATES]:
+            letters = run.translate(_STANDARD) + b"A" * (-len(run) % 4)
+            found.append(decode.whole(binascii.a2b_base64(letters)))
+    return found[: 2 * _MOST_CANDIDATES]
 
 
 def _legible(data: bytes) -> float:

@@ -29,6 +29,21 @@ class Room(msgspec.Struct):
     characters: int = 24 * 1024 * 1024
 
 
+def clamped(number: float) -> float:
+    """A number that the page's script can hold exactly, whatever a recording claims."""
+    return max(-(2**53), min(2**53, number))
+
+
+def serial(number: int) -> int:
+    """A process's serial number as the page knows it."""
+    return number & 0xFFFFFFFF
+
+
+def moment(at: float) -> float:
+    """Seconds since the guest began, of at most ten years."""
+    return round(max(0.0, min(3e8, at)), 6)
+
+
 class Texts:
     """Each text once, by number; harmless and of bounded length."""
 
@@ -118,18 +133,18 @@ def _columns(kept: list[tuple[int, Any]], texts: Texts) -> Columns:
             made.kinds.append(str(kind.__struct_config__.tag))
             made.fields.append(fields)
         number, fields = known[kind]
-        at = round(event.at * 1_000_000)
+        at = round(moment(event.at) * 1_000_000)
         made.kind.append(number)
         made.times.append(at - last_at)
         made.lines.append(line - last_line)
         made.phase.append(texts.number(event.phase))
-        made.process.append(event.process)
+        made.process.append(serial(event.process))
         for name, sort in fields:
             value = getattr(event, name)
             if sort == "s":
                 made.values.append(texts.number(_words(name, value)))
             else:
-                made.values.append(int(value) if sort == "b" else value)
+                made.values.append(int(value) if sort == "b" else clamped(value))
         last_at, last_line = at, line
     return made
 

@@ -56,8 +56,8 @@ class Flow(msgspec.Struct, frozen=True):
 
 def completed(paths: list[Flow], findings: tuple[Finding, ...]) -> tuple[list[Flow], int]:
     """The paths that were recognised, and those that only findings tell of; as many as are drawn, and how many more."""
-    outs = [path.out.text for path in paths]
-    told = [path for path in followed(findings) if not any(_host(path.out.text) in out for out in outs)]
+    hosts = {_host(path.out.text) for path in paths}
+    told = [path for path in followed(findings) if not any(_within(_host(path.out.text), host) for host in hosts)]
     every = list(dict.fromkeys([*paths, *told]))
     return every[:_MOST], max(0, len(every) - _MOST)
 
@@ -65,6 +65,11 @@ def completed(paths: list[Flow], findings: tuple[Finding, ...]) -> tuple[list[Fl
 def _host(way: str) -> str:
     """The host of a way out, without its port."""
     return re.sub(r":\d+$", "", way.rsplit(" ", 1)[-1])
+
+
+def _within(name: str, host: str) -> bool:
+    """Whether a name is a host's, or one below it: data in names makes a new one each time."""
+    return name == host or name.endswith(f".{host}")
 
 
 def followed(findings: tuple[Finding, ...]) -> list[Flow]:
@@ -86,12 +91,17 @@ def followed(findings: tuple[Finding, ...]) -> list[Flow]:
     return found
 
 
-def recognised(facts: Facts, stolen: set[str]) -> list[Flow]:
-    """Paths of bait that findings call stolen. What the package manager sends to its registry is not."""
+def recognised(facts: Facts, findings: tuple[Finding, ...], *, shared: bool = False) -> list[Flow]:
+    """Paths of bait that findings call stolen. What the package manager sends to its registry is not; nor, in a
+    recording that is `shared` with other packages, what those sent."""
+    stolen = {decoy for finding in findings for decoy in finding.decoys}
+    thieves = {finding.package for finding in findings if finding.decoys}
     groups: dict[tuple[int, str], list[tuple[int, events.DecoySent, Connection]]] = defaultdict(list)
     for line, sent, connection in facts.sent:
         actor = _sender(facts, sent, connection)
         if sent.decoy not in stolen or is_managers(actor, connection):
+            continue
+        if shared and actor.package not in thieves:
             continue
         groups[actor.process.serial, _way(sent, connection)].append((line, sent, connection))
     reads = _reads(facts)
@@ -114,7 +124,7 @@ def recognised(facts: Facts, stolen: set[str]) -> list[Flow]:
         ]
         more = max(0, len(boxes) - _MOST_BAIT)
         out = Step("way out", shorten(way, 200), detail)
-        found.append(Flow(tuple(boxes[:_MOST_BAIT]), _steps(sender.process, readers), out, more_baits=more))
+        found.append(Flow(tuple(boxes[:_MOST_BAIT]), _steps(sender, readers), out, more_baits=more))
     return found
 
 
@@ -124,7 +134,9 @@ def is_managers(actor: Actor, connection: Connection) -> bool:
 
 
 def _sender(facts: Facts, sent: events.DecoySent, connection: Connection) -> Actor:
-    return facts.table.actors.get(sent.process) or connection.actor
+    """Whose connection it is, as the rules attribute it; where nobody saw that, who was named with the bait."""
+    actor = connection.actor
+    return actor if actor.process.serial else facts.table.actors.get(sent.process, actor)
 
 
 def _way(sent: events.DecoySent, connection: Connection) -> str:
@@ -173,10 +185,10 @@ def _place(facts: Facts, source: str) -> str:
     return shorten(home_relative(source, facts.header.home, facts.header.project), 120)
 
 
-def _steps(sender: Process, readers: list[Process]) -> tuple[Step, ...]:
+def _steps(sender: Actor, readers: list[Process]) -> tuple[Step, ...]:
     """Who read it where that was another process, and the processes from the package's first to the sender."""
     chain: list[Process] = []
-    process: Process | None = sender
+    process: Process | None = sender.process
     while process is not None and process.actor.role == "package" and len(chain) < 64:
         chain.append(process)
         process = process.parent
@@ -184,11 +196,12 @@ def _steps(sender: Process, readers: list[Process]) -> tuple[Step, ...]:
     others = [reader for reader in dict.fromkeys(readers) if reader not in chain][:1]
     if len(chain) > _MOST_STEPS:
         chain = [*chain[:1], *chain[-(_MOST_STEPS - 1) :]]
-    return tuple(_step(process) for process in [*others, *chain] or [sender])
+    return tuple(_step(process, sender) for process in [*others, *chain] or [sender.process])
 
 
-def _step(process: Process) -> Step:
-    program = process.actor.program
+def _step(process: Process, sender: Actor) -> Step:
+    """A process by what it ran last; the sender by what it ran then."""
+    program = sender.program if process is sender.process else process.actor.program
     words = command([program.exe, *program.argv[1:]], 120) if program else "a program that is not known"
     return Step("process", words, f"process {process.serial}, for {shorten(process.actor.package, 60)}")
 

@@ -4,18 +4,21 @@ plain values that the page's script draws; every text in them is harmless before
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from sandbox import events
 from sandbox.facts import Connection, Facts
 from sandbox.lineage import Process
 from sandbox.paths import tidy
 from sandbox.plaintext import command, escape, home_relative, shorten
-from sandbox.report import PackageReport
+from sandbox.report import Finding
 from sandbox.reporters._html_bodies import Decoder, View, visible
-from sandbox.reporters._html_events import Room, Texts, columns
+from sandbox.reporters._html_events import Room, Texts, clamped, columns, moment, serial
 from sandbox.reporters._html_flows import is_managers
 
 _MOST_PROCESSES = 5000
@@ -25,10 +28,10 @@ _MOST_SERVED = 1000
 _OUTPUT = 4096
 
 
-def recorded(facts: Facts, package: PackageReport, room: Room, decoder: Decoder) -> dict[str, Any]:
-    """Everything that is drawn of one recording. Takes what it needs from `room`."""
+def recorded(facts: Facts, findings: Sequence[Finding], room: Room, decoder: Decoder) -> dict[str, Any]:
+    """Everything that is drawn of one recording. `findings` may rest on others, too. Takes what it needs of `room`."""
     texts = Texts()
-    evidence = _evidence(facts, package)
+    evidence = _evidence(facts, findings)
     bait = frozenset(line for line, event in enumerate(facts.events, start=2) if _is_bait(facts, event))
     processes, more_processes = _bounded(_processes(facts, texts), _MOST_PROCESSES)
     requests, more_requests = _bounded(_requests(facts, texts, decoder), _MOST_REQUESTS)
@@ -36,14 +39,14 @@ def recorded(facts: Facts, package: PackageReport, room: Room, decoder: Decoder)
     served, more_served = _bounded(_served(facts), _MOST_SERVED)
     made, texts = columns(facts.events, room, bait | frozenset(evidence), texts)
     header = facts.header
-    return {
+    found = {
         "persona": escape(header.persona),
         "events": made,
         "texts": texts.all,
         "bait": sorted(bait),
         "evidence": {str(line): titles for line, titles in evidence.items()},
         "total": len(facts.events),
-        "phases": [[escape(start.phase), round(start.at, 6)] for start in facts.phase_starts],
+        "phases": [[escape(start.phase), moment(start.at)] for start in facts.phase_starts],
         "processes": processes,
         "requests": requests,
         "files": files,
@@ -51,6 +54,9 @@ def recorded(facts: Facts, package: PackageReport, room: Room, decoder: Decoder)
         "output": list(_output(facts)),
         "more": {"processes": more_processes, "requests": more_requests, "files": more_files, "served": more_served},
     }
+    beside = msgspec.json.encode([processes, requests, files, served, found["output"]])
+    room.characters = max(0, room.characters - len(beside))
+    return found
 
 
 def _bounded(many: Iterable[Any], limit: int) -> tuple[list[Any], int]:
@@ -58,14 +64,13 @@ def _bounded(many: Iterable[Any], limit: int) -> tuple[list[Any], int]:
     return found[:limit], max(0, len(found) - limit)
 
 
-def _evidence(facts: Facts, package: PackageReport) -> dict[int, list[str]]:
-    """Lines that findings rest on, with the findings. A report of several personas mixes theirs: only what fits."""
-    alone = len(package.recordings) <= 1
+def _evidence(facts: Facts, findings: Sequence[Finding]) -> dict[int, list[str]]:
+    """Lines that findings rest on, with the findings. What is of another recording does not fit the line's time."""
     found: dict[int, list[str]] = {}
-    for finding in package.findings:
+    for finding in findings:
         for item in finding.evidence:
             place = item.line - 2
-            if 0 <= place < len(facts.events) and (alone or abs(facts.events[place].at - item.at) < 1e-6):
+            if 0 <= place < len(facts.events) and abs(facts.events[place].at - item.at) < 1e-6:
                 titles = found.setdefault(item.line, [])
                 if len(titles) < 5:
                     titles.append(escape(finding.title))
@@ -87,19 +92,19 @@ def _processes(facts: Facts, texts: Texts) -> Iterator[dict[str, Any]]:
         programs = [program for program in process.programs if not program.forked]
         actor = process.actor
         yield {
-            "serial": process.serial,
-            "parent": process.parent.serial if process.parent else 0,
-            "pid": process.pid,
+            "serial": serial(process.serial),
+            "parent": serial(process.parent.serial) if process.parent else 0,
+            "pid": clamped(process.pid),
             "known": process.parent_known or process.root,
             "phase": texts.number(process.phase),
             "last": texts.number(process.last_phase),
             "role": actor.role,
             "package": texts.number(actor.package),
-            "from": round(process.started, 6),
-            "to": round(process.last_at, 6),
-            "exited": process.exited,
+            "from": moment(process.started),
+            "to": moment(process.last_at),
+            "exited": None if process.exited is None else clamped(process.exited),
             "programs": [
-                [round(program.at, 6), texts.number(command([program.exe, *program.argv[1:]], 600)), program.line]
+                [moment(program.at), texts.number(command([program.exe, *program.argv[1:]], 600)), program.line]
                 for program in programs[:20]
             ],
             "more": max(0, len(programs) - 20),
@@ -128,14 +133,8 @@ def _requests(facts: Facts, texts: Texts, decoder: Decoder) -> Iterator[dict[str
             if owners[line] and not (registry and is_managers(connection.actor, connection)):
                 rank = 0
             pending.append((rank, line, connection, thing, owners[line]))
-    by_name: dict[str, list[tuple[int, events.DecoySent]]] = defaultdict(list)
-    for line, sent, _ in facts.sent:
-        if sent.where == "dns":
-            by_name[sent.host].append((line, sent))
-    for line, lookup, _ in facts.lookups:
-        named = [sent for at, sent in by_name.get(lookup.name, []) if at > line]
-        if named:
-            found.append((0, line, _lookup(lookup, line, named, texts, decoder)))
+    for line, (lookup, named) in _named(facts).items():
+        found.append((0, line, _lookup(lookup, line, named, texts, decoder)))
     pending.sort(key=lambda one: one[:2])
     for rank, line, connection, thing, sents in pending[:_MOST_REQUESTS]:
         one = _request(connection, thing, line, sents, texts, decoder)
@@ -145,19 +144,34 @@ def _requests(facts: Facts, texts: Texts, decoder: Decoder) -> Iterator[dict[str
     yield from ({} for _ in pending[_MOST_REQUESTS:])
 
 
+def _named(facts: Facts) -> dict[int, tuple[events.NameLookedUp, list[events.DecoySent]]]:
+    """Lookups that carried bait, by line: the last before it was recognised, of a name below the host that it names."""
+    found: dict[int, tuple[events.NameLookedUp, list[events.DecoySent]]] = {}
+    lines = [line for line, _, _ in facts.lookups]
+    for at, sent, _ in facts.sent:
+        if sent.where != "dns":
+            continue
+        last = bisect_left(lines, at)
+        for line, lookup, _ in reversed(facts.lookups[max(0, last - 200) : last]):
+            if lookup.name == sent.host or lookup.name.endswith(f".{sent.host}"):
+                found.setdefault(line, (lookup, []))[1].append(sent)
+                break
+    return found
+
+
 def _request(
     connection: Connection, thing: Any, line: int, sents: list[events.DecoySent], texts: Texts, decoder: Decoder
 ) -> dict[str, Any]:
     process = connection.actor.process
     common = {
-        "line": line, "at": round(thing.at, 6), "phase": texts.number(thing.phase),
-        "process": thing.process or process.serial, "program": texts.number(process_name(process)),
+        "line": line, "at": moment(thing.at), "phase": texts.number(thing.phase),
+        "process": serial(thing.process or process.serial), "program": texts.number(process_name(process)),
         "place": escape(connection.place), "tokens": sorted({escape(f"{one.decoy}: {one.token}") for one in sents}),
     }  # fmt: skip
     if isinstance(thing, events.DataSent):
         in_data = [one for one in sents if one.where in ("data", "body")]
         return {
-            **common, "method": escape(thing.protocol), "url": escape(connection.place), "size": thing.size,
+            **common, "method": escape(thing.protocol), "url": escape(connection.place), "size": clamped(thing.size),
             "kept": len(thing.data), "body": _views(decoder.views(thing.data, in_data, guess=True)),
         }  # fmt: skip
     by_place: dict[str, list[events.DecoySent]] = defaultdict(list)
@@ -165,8 +179,9 @@ def _request(
         by_place[one.where].append(one)
     headers = "\n".join(f"{name}: {value}" for name, value in thing.headers[:200])
     return {
-        **common, "method": shorten(thing.method, 40), "url": shorten(thing.url, 1000), "size": thing.body_size,
-        "kept": len(thing.body), "status": thing.status, "answered": escape(thing.answered_by),
+        **common, "method": shorten(thing.method, 40), "url": shorten(thing.url, 1000),
+        "size": clamped(thing.body_size), "kept": len(thing.body),
+        "status": clamped(thing.status), "answered": escape(thing.answered_by),
         "headers": _views(decoder.views(headers.encode("utf-8", "surrogatepass")[:65536], by_place["header"])),
         "address": _views(decoder.views(thing.url.encode("utf-8", "surrogatepass")[:65536], by_place["url"]))
         if by_place["url"] or len(thing.url) > 1000 else [],
@@ -179,9 +194,9 @@ def _lookup(
 ) -> dict[str, Any]:
     name = lookup.name.encode("utf-8", "surrogatepass")
     return {
-        "line": line, "at": round(lookup.at, 6), "phase": texts.number(lookup.phase), "process": lookup.process,
+        "line": line, "at": moment(lookup.at), "phase": texts.number(lookup.phase), "process": serial(lookup.process),
         "program": texts.number(""), "place": escape(lookup.server), "method": "DNS " + shorten(lookup.kind, 20),
-        "url": shorten(lookup.name, 300), "size": len(name), "kept": len(name),
+        "url": shorten(lookup.name, 300), "everyday": False, "size": len(name), "kept": len(name),
         "tokens": sorted({escape(f"{one.decoy}: {one.token}") for one in sents}),
         "body": _views(decoder.views(name[:4096], sents)),
     }  # fmt: skip
@@ -197,7 +212,8 @@ def _files(facts: Facts, evidence: dict[int, list[str]]) -> Iterator[dict[str, A
     found: dict[str, dict[str, Any]] = {}
 
     def note(path: str, line: int, process: int, deed: str) -> None:
-        one = found.setdefault(path, {"path": path, "line": line, "process": process, "deeds": [], "finding": False})
+        fresh = {"path": path, "line": line, "process": serial(process), "deeds": [], "finding": False}
+        one = found.setdefault(path, fresh)
         if deed not in one["deeds"] and len(one["deeds"]) < 8:
             one["deeds"].append(deed)
         one["finding"] = one["finding"] or line in evidence
@@ -240,7 +256,7 @@ def _place(facts: Facts, path: str) -> str:
 def _served(facts: Facts) -> Iterator[list[Any]]:
     for event in facts.events:
         if isinstance(event, events.ArtifactServed):
-            yield [shorten(event.url, 300), escape(event.digest), event.size]
+            yield [shorten(event.url, 300), escape(event.digest), clamped(event.size)]
 
 
 def _output(facts: Facts) -> Iterator[dict[str, Any]]:
@@ -248,6 +264,6 @@ def _output(facts: Facts) -> Iterator[dict[str, Any]]:
         if isinstance(event, events.OutputWritten) and event.data:
             text = event.data[:_OUTPUT].decode("utf-8", "backslashreplace")
             yield {
-                "phase": escape(event.phase), "stream": event.stream, "text": visible(text), "size": event.size,
-                "shown": min(len(event.data), _OUTPUT),
+                "phase": escape(event.phase), "stream": event.stream, "text": visible(text),
+                "size": clamped(event.size), "shown": min(len(event.data), _OUTPUT),
             }  # fmt: skip

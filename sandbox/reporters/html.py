@@ -42,49 +42,74 @@ def page(report: Report, recordings: Recordings | None = None, nights: Nights = 
     """The page; `nights` are the verdicts of earlier scans, where somebody keeps them."""
     several = len(report.packages) != 1
     order = sorted(range(len(report.packages)), key=lambda number: WORST_FIRST.index(report.packages[number].verdict))
-    room, decoder = Room(), Decoder()
+    writer = _Writer(report, recordings)
     # The worst first, also where there is not room for all that was recorded.
-    sections = {
-        number: _package(report.packages[number], number, recordings, room, decoder, several, place < _OPEN)
-        for place, number in enumerate(order)
-    }
+    sections = []
+    for place, number in enumerate(order):
+        package = report.packages[number]
+        paths, more, parts = writer.recorded(package, number)
+        opened = place < _OPEN and package.verdict != "clean"
+        sections.append(section(package, number, paths, more, parts, folded=several, opened=opened))
     main = tag(
         "main",
         _verdict(report),
         index(report.packages, nights) if several else None,
-        [sections[number] for number in order],
+        sections,
         id="main",
         tabindex=-1,
     )
     return f"<!doctype html>\n{_frame(report, main)}\n"
 
 
-def _package(
-    package: PackageReport,
-    number: int,
-    recordings: Recordings | None,
-    room: Room,
-    decoder: Decoder,
-    several: bool,
-    first: bool,
-) -> Markup:
-    paths: list[Flow] = []
-    stolen = {decoy for finding in package.findings for decoy in finding.decoys}
-    parts: list[Markup] = []
-    for place, path in enumerate(package.recordings):
-        recording = recordings.get(path) if recordings is not None else None
-        if recording is None:
-            parts.append(_unrecorded(path, recordings is None))
-            continue
-        facts = gather(recording)
-        paths += _html_flows.recognised(facts, stolen)
-        identity = f"recording-{number}-{place}"
-        parts.append(_recorded(identity, number, recorded(facts, package, room, decoder)))
-    flows, more = _html_flows.completed(paths, package.findings)
-    if not package.recordings:
-        parts.append(_unrecorded("", True))
-    opened = first and package.verdict != "clean"
-    return section(package, number, flows, more, joined(parts), folded=several, opened=opened)
+class _Writer:
+    """Puts what was recorded into the page, package by package, while there is room; a recording that several share
+    once."""
+
+    def __init__(self, report: Report, recordings: Recordings | None) -> None:
+        self._report = report
+        self._recordings = recordings
+        self._room = Room()
+        self._decoder = Decoder()
+        self._places: dict[str, tuple[int, str]] = {}
+
+    def recorded(self, package: PackageReport, number: int) -> tuple[list[Flow], int, Markup]:
+        """The paths of secrets in a package's recordings, how many more there are, and what else is shown of them."""
+        stolen = any(finding.decoys for finding in package.findings)
+        paths: list[Flow] = []
+        parts: list[Markup] = []
+        for place, path in enumerate(package.recordings):
+            full = not self._room.events or not self._room.characters
+            if (full or path in self._places) and not stolen and self._recordings is not None:
+                parts.append(self._elsewhere(path))
+                continue
+            recording = self._recordings.get(path) if self._recordings is not None else None
+            if recording is None:
+                parts.append(_unrecorded(path, self._recordings is None))
+                continue
+            facts = gather(recording)
+            sharers = [other for other in self._report.packages if path in other.recordings]
+            paths += _html_flows.recognised(facts, package.findings, shared=len(sharers) > 1)
+            if full or path in self._places:
+                parts.append(self._elsewhere(path))
+                continue
+            identity = f"recording-{number}-{place}"
+            self._places[path] = number, identity
+            findings = [finding for other in sharers for finding in other.findings]
+            parts.append(_recorded(identity, number, recorded(facts, findings, self._room, self._decoder)))
+        if not package.recordings:
+            parts.append(_unrecorded("", True))
+        told, more = _html_flows.completed(paths, package.findings)
+        return told, more, joined(parts)
+
+    def _elsewhere(self, path: str) -> Markup:
+        """A recording that stands in another package's section, or for which there is no room."""
+        title = tag("h3", "What was recorded")
+        if path in self._places:
+            number, identity = self._places[path]
+            link = tag("a", name_of(self._report.packages[number]), href=f"#package-{number}", data_elsewhere=identity)
+            return joined(title, tag("p", "It ran in one guest with others; the recording stands at ", link, "."))
+        why = f"Left out for size. By itself it can be shown with: baitbox judge {path} --format html"
+        return joined(title, tag("p", why, class_="note warning"))
 
 
 def _unrecorded(path: str, unasked: bool) -> Markup:

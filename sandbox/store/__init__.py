@@ -95,13 +95,20 @@ class Store:
     ) -> StoredRun:
         """Keep a run: its report, its recordings (see `pack`), and the package files that it was served, by default
         those that its recordings tell of. `judge` stands for the rules and profiles that made the report, `ran` is
-        seconds since 1970 (default: now)."""
+        seconds since 1970 (default: now). `StoredRun.complete` comes from the recordings."""
         if (report.purl, report.digest) != (key.purl, key.digest):
             raise ValueError(f"a report of {report.purl} cannot be kept as one of {key.purl}")
         files = set(served) or {one for packed in recordings for one in packed.served}
-        kept = tuple(packed.stored for packed in recordings)
-        moment = time.time() if ran is None else ran
-        values = run_values(key, moment, judge, report, kept)
+        run = StoredRun(
+            id=0,
+            key=key,
+            ran=time.time() if ran is None else ran,
+            judge=judge,
+            report=plain_report(report),
+            complete=not any(packed.troubled for packed in recordings),
+            recordings=tuple(packed.stored for packed in recordings),
+        )
+        values = run_values(run)
         with self._database.holding(alone=False), ExitStack() as undoing:
             for packed in recordings:
                 undoing.callback(self._take_back, packed.digest)
@@ -111,8 +118,12 @@ class Store:
                 marks = ", ".join(f":{name}" for name in values)
                 number = connection.execute(f"INSERT INTO run ({columns}) VALUES ({marks})", values).lastrowid
                 connection.executemany(
-                    "INSERT INTO recording (run, place, persona, digest, size, stored) VALUES (?, ?, ?, ?, ?, ?)",
-                    [(number, place, one.persona, one.digest, one.size, one.stored) for place, one in enumerate(kept)],
+                    "INSERT INTO recording (run, place, persona, digest, size, stored) "
+                    "VALUES (:run, :place, :persona, :digest, :size, :stored)",
+                    [
+                        {"run": number, "place": place, **msgspec.structs.asdict(one)}
+                        for place, one in enumerate(run.recordings)
+                    ],
                 )
                 pairs = sorted((one.digest, one.url) for one in files)
                 connection.executemany("INSERT OR IGNORE INTO artifact (digest, url) VALUES (?, ?)", pairs)
@@ -122,21 +133,20 @@ class Store:
                 )
             undoing.pop_all()
         upkeep.tend(self._database, self._recordings)
-        return StoredRun(
-            id=number or 0, key=key, ran=moment, judge=judge, report=plain_report(report), recordings=kept
-        )
+        return msgspec.structs.replace(run, id=number or 0)
 
     def judged(self, run: StoredRun, report: PackageReport, judge: str) -> StoredRun:
         """Keep what the recordings of a stored run mean by other rules or profiles."""
         if (report.purl, report.digest) != (run.key.purl, run.key.digest):
             raise ValueError(f"a report of {report.purl} cannot be kept as one of {run.key.purl}")
-        values = run_values(run.key, run.ran, judge, report, run.recordings)
+        judged = msgspec.structs.replace(run, judge=judge, report=plain_report(report))
+        values = run_values(judged)
         with self._database.writing() as connection:
             connection.execute(
                 "UPDATE run SET verdict = :verdict, judge = :judge, report = :report, seal = :seal WHERE id = :id",
                 {"id": run.id, **{name: values[name] for name in ("verdict", "judge", "report", "seal")}},
             )
-        return msgspec.structs.replace(run, judge=judge, report=plain_report(report))
+        return judged
 
     def run(self, number: int) -> StoredRun:
         """The run with this number (`StoredRun.id`)."""

@@ -94,6 +94,9 @@ MIGRATIONS = (
     );
     CREATE INDEX scan_result_by_run ON scan_result (run);
     """,
+    """
+    ALTER TABLE run ADD COLUMN complete INTEGER NOT NULL DEFAULT 1;
+    """,
 )
 """What makes version n of version n - 1, in order; a published one is never changed."""
 
@@ -263,12 +266,15 @@ def prepare(folder: Path) -> None:
         raise StoreError(
             f"{folder} is not a store: there is {strange[0]!r} in it", "name a new or an empty folder with --store"
         )
-    if folder.stat().st_mode & 0o077:
+    status = folder.stat()
+    if os.geteuid() not in (0, status.st_uid):
+        raise StoreError(f"the store {folder} belongs to another user", "name a folder of your own with --store")
+    if status.st_mode & 0o077:
         folder.chmod(0o700)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "it cannot be written")
 
 
 def exists(folder: Path) -> bool:
-    """Whether there is a store in a folder."""
-    return (folder / FILE).is_file()
+    """Whether there is a store in a folder that we may look into."""
+    return os.path.isfile(folder / FILE)

@@ -28,16 +28,19 @@ _LEVEL = 6
 _CHUNK = 1024 * 1024
 _LONGEST_LINE = 64 * 1024
 _SERVED = b'"event":"artifact.served"'
+_TROUBLE = b'"status":403,"answered_by":"registry"'
+"""How the mirror of the registries tells the guest that one of them failed (`gateway.registry.Mirror.answer`)."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Packed(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording ready to be kept: `content` is the compressed file."""
+    """A recording ready to be kept: `content` is the compressed file. `troubled`: a registry failed meanwhile."""
 
     persona: str
     digest: str
     size: int
     content: bytes
+    troubled: bool = False
     served: tuple[Served, ...] = ()
 
     @property
@@ -49,10 +52,11 @@ class Packed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pack(recording: Path, persona: str) -> Packed:
-    """Compress a recording, and note the package files that were served in it. Raises OSError."""
+    """Compress a recording, and note what registries did in it. Raises OSError."""
     pressing = zlib.compressobj(_LEVEL, wbits=31)
     digest, size, pieces = hashlib.sha256(), 0, []
     served: dict[Served, None] = {}
+    troubled = False
     with recording.open("rb") as file:
         while lines := file.readlines(_CHUNK):
             chunk = b"".join(lines)
@@ -61,14 +65,23 @@ def pack(recording: Path, persona: str) -> Packed:
             pieces.append(pressing.compress(chunk))
             if _SERVED in chunk and len(served) < MOST_SERVED:
                 served.update(dict.fromkeys(_served(lines)))
+            troubled = troubled or (_TROUBLE in chunk and any(map(_is_trouble, lines)))
     pieces.append(pressing.flush())
     return Packed(
         persona=persona,
         digest=digest.hexdigest(),
         size=size,
         content=b"".join(pieces),
+        troubled=troubled,
         served=tuple(sorted(served)[:MOST_SERVED]),
     )
+
+
+def _is_trouble(line: bytes) -> bool:
+    with suppress(ValueError):
+        event = next(events.lines([line])) if _TROUBLE in line else None
+        return isinstance(event, events.RequestSent) and event.status == 403 and event.answered_by == "registry"
+    return False
 
 
 def _served(lines: list[bytes]) -> Iterator[Served]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -50,13 +50,15 @@ class Served(msgspec.Struct, frozen=True, order=True):
 
 class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     """One run: what it was of, when (seconds since 1970), and what its recordings were last judged to mean, by the
-    rules and profiles that `judge` stands for."""
+    rules and profiles that `judge` stands for. Not `complete`: a registry failed while it ran, so that something may
+    not have been installed."""
 
     id: int
     key: RunKey
     ran: float
     judge: str
     report: PackageReport
+    complete: bool = True
     recordings: tuple[StoredRecording, ...] = ()
 
     @property
@@ -67,7 +69,8 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def final(self) -> bool:
         """Whether a further run could add nothing: a finding of malice, or nothing left unseen."""
-        return is_final(self.report)
+        unseen = self.verdict == "inconclusive" or self.report.coverage.missing or not self.complete
+        return self.verdict == "malicious" or not unseen
 
     def age(self, now: float) -> float:
         """Days since it was run; negative where the clock was put back."""
@@ -88,17 +91,13 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     ran: float
     verdict: Verdict
     judge: str
+    complete: Literal[0, 1]
     report: bytes
     seal: str
 
 
 RUN_COLUMNS = ", ".join(RunRow.__struct_fields__)
 _report_decoder = msgspec.json.Decoder(PackageReport)
-
-
-def is_final(report: PackageReport) -> bool:
-    """See `StoredRun.final`."""
-    return report.verdict == "malicious" or (report.verdict != "inconclusive" and not report.coverage.missing)
 
 
 def plain_report(report: PackageReport) -> PackageReport:
@@ -125,11 +124,9 @@ def seal(*parts: object) -> str:
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
-def run_values(
-    key: RunKey, ran: float, judge: str, report: PackageReport, recordings: tuple[StoredRecording, ...]
-) -> dict[str, Any]:
+def run_values(run: StoredRun) -> dict[str, Any]:
     """The columns of a run but its id, by name."""
-    content = pack_report(report)
+    key, content = run.key, pack_report(run.report)
     values: dict[str, Any] = {
         "key": key.text,
         "purl": key.purl,
@@ -138,12 +135,13 @@ def run_values(
         "personas": ",".join(key.personas),
         "guest": key.guest,
         "sensors": key.sensors,
-        "ran": float(ran),
-        "verdict": report.verdict,
-        "judge": judge,
+        "ran": float(run.ran),
+        "verdict": run.verdict,
+        "judge": run.judge,
+        "complete": int(run.complete),
         "report": content,
     }
-    return {**values, "seal": _seal(values, recordings)}
+    return {**values, "seal": _seal(values, run.recordings)}
 
 
 def run_from(row: dict[str, Any], recordings: list[dict[str, Any]]) -> StoredRun:
@@ -164,9 +162,19 @@ def run_from(row: dict[str, Any], recordings: list[dict[str, Any]]) -> StoredRun
     report = unpack_report(found.report)
     if key.text != found.key or (report.verdict, report.purl, report.digest) != (found.verdict, key.purl, key.digest):
         raise ValueError("its parts do not belong together")
-    return StoredRun(id=found.id, key=key, ran=found.ran, judge=found.judge, report=report, recordings=kept)
+    return StoredRun(
+        id=found.id,
+        key=key,
+        ran=found.ran,
+        judge=found.judge,
+        report=report,
+        complete=bool(found.complete),
+        recordings=kept,
+    )
 
 
 def _seal(values: dict[str, Any], recordings: tuple[StoredRecording, ...]) -> str:
-    report = hashlib.sha256(values["report"]).hexdigest()
-    return seal({**values, "report": report}, recordings)
+    sealed = {**values, "report": hashlib.sha256(values["report"]).hexdigest()}
+    if sealed["complete"] == 1:
+        del sealed["complete"]  # as it was before there was that column (schema 3)
+    return seal(sealed, recordings)

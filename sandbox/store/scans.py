@@ -129,12 +129,11 @@ def open_scan(
     within: float,
 ) -> Scan:
     """See `Store.open_scan`."""
-    now = time.time()
     with database.writing() as connection:
+        now = time.time()  # now that we have waited for others
         found = connection.execute(
-            "SELECT * FROM scan WHERE fingerprint = ? AND finished IS NULL AND started BETWEEN ? AND ? "
-            "ORDER BY id DESC LIMIT 1",
-            (fingerprint, now - within, now),
+            "SELECT * FROM scan WHERE fingerprint = ? AND finished IS NULL AND started >= ? ORDER BY id DESC LIMIT 1",
+            (fingerprint, now - within),
         ).fetchone()
         row = None if found is None else _scan_row(dict(found))
         if row is not None:

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from sandbox.errors import StoreError
-from sandbox.store import scans
 from sandbox.store.database import Database
 from sandbox.store.recordings import Recordings
 from sandbox.store.rows import DAY, RUN_COLUMNS, StoredRecording, run_from
+from sandbox.store.scans import result_from
 
 KEEP_DAYS = 90.0
 MOST_BYTES = 10 * 1024**3
@@ -58,7 +58,7 @@ def _verify(database: Database, recordings: Recordings) -> Iterator[str]:
         yield from _verify_run(database, row["id"])
     for row in database.rows("SELECT * FROM scan_result"):
         try:
-            scans.result_from(row)
+            result_from(row)
         except ValueError as error:
             yield f"scan {row['scan']}: the result of {row['purl']}: {error}"
     # Nobody adds or removes meanwhile: a file whose row is about to be written would look like an orphan.

@@ -96,7 +96,8 @@ def test_a_thief_in_a_transitive_update_is_named_at_its_line(change: Change) -> 
     repository.commit({"package-lock.json": npm_lock(old, direct)})
     new = {"plain-panel": change.entry("plain-panel", "1.0.0"), "deep-count": change.entry("deep-count", "1.1.0")}
     repository.commit({"package-lock.json": npm_lock(new, direct)})
-    whole, packages = change.report("--base", "HEAD~1", "--head", "HEAD", code=11)
+    sarif = change.machine.root / "report.sarif"
+    whole, packages = change.report("--base", "HEAD~1", "--head", "HEAD", "--report", f"sarif={sarif}", code=11)
     assert (whole["verdict"], list(packages)) == ("malicious", ["npm:deep-count@1.1.0"])
     thief = packages["npm:deep-count@1.1.0"]
     assert {"rule": "decoy_sent", "package": "deep-count", "phase": "install"}.items() <= {
@@ -108,6 +109,11 @@ def test_a_thief_in_a_transitive_update_is_named_at_its_line(change: Change) -> 
     )  # fmt: skip
     text = (repository.root / "package-lock.json").read_text().splitlines()[origin["line"] - 1]
     assert "node_modules/deep-count" in text
+    results = json.loads(sarif.read_text())["runs"][0]["results"]
+    places = [one["locations"][0]["physicalLocation"] for one in results if one["ruleId"] == "decoy_sent"]
+    assert places
+    assert all(one["artifactLocation"]["uri"] == "package-lock.json" for one in places)
+    assert {one["region"]["startLine"] for one in places} == {origin["line"]}
 
 
 def test_nothing_changed_is_one_line_and_a_warm_answer(change: Change) -> None:
@@ -173,6 +179,22 @@ def test_what_is_for_another_system_is_installed_here_all_the_same(change: Chang
     assert packages["npm:apple-count@1.0.0"]["verdict"] == "malicious"
     assert packages["npm:apple-words@1.0.0"]["verdict"] == "clean", packages["npm:apple-words@1.0.0"]
     assert "another system" in packages["npm:apple-words@1.0.0"]["coverage"]["not_exercised"][0]
+
+
+def test_an_archive_and_a_folder_of_the_project_itself_are_run(change: Change) -> None:
+    thief = change.content("deep-count-1.1.0.tgz")
+    change.repository.commit({"web/package-lock.json": npm_lock({})})
+    build.npm_folder(change.repository.root / "shared", "own-words", WORDS)
+    change.repository.write({
+        "web/own.tgz": thief,
+        "web/package-lock.json": npm_lock({
+            "deep-count": package("1.1.0", thief, resolved="file:own.tgz"),
+            "own-words": {"resolved": "../shared/own-words", "link": True},
+        }),
+    })  # fmt: skip
+    _, packages = change.report("--base", "HEAD", code=11)
+    assert packages["npm:./web/own.tgz"]["verdict"] == "malicious"
+    assert packages["npm:./shared/own-words"]["verdict"] == "clean"
 
 
 def test_a_job_on_github_gets_its_summary_and_annotations(change: Change, tmp_path: Path) -> None:

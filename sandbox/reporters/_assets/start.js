@@ -43,16 +43,25 @@ const openTarget = () => {
   target.scrollIntoView();
 };
 
+// The recordings of a section: its own, and those that it shares with another, which has them.
+const recordingsOf = (section) => [...section.querySelectorAll(".recording, [data-elsewhere]")].map((one) => (
+  one.dataset.elsewhere ? document.querySelector(`.recording[data-recording="${CSS.escape(one.dataset.elsewhere)}"]`) : one));
+
 const setUpEvidence = () => {
   for (const section of document.querySelectorAll("section.package")) {
-    const places = section.querySelectorAll(".recording");
+    const places = recordingsOf(section);
     if (!places.length) continue;
     for (const jump of section.querySelectorAll("button[data-line]")) {
       jump.disabled = false;
       jump.setAttribute("aria-label", `${jump.textContent}: show this event`);
       jump.addEventListener("click", () => {
         const line = Number(jump.dataset.line);
-        const own = [...places].find((place) => place.recorded && line in place.recorded.data.evidence) || places[0];
+        for (const place of places) {
+          const folded = foldedIn(place.closest("section"));
+          if (folded) folded.open = true;
+          drawIn(place.parentElement);
+        }
+        const own = places.find((place) => place.recorded && line in place.recorded.data.evidence) || places[0];
         if (own.show) own.show({ line });
       });
     }
