@@ -101,7 +101,8 @@ def recorded(texts: Sequence[str], settings: Settings) -> list[list[subjects.Nam
             paths = [text]
             if not subjects.is_recording(text):
                 folder = (settings.keep or Path(scratch)) / (f"{number}" if len(texts) > 1 else "")
-                kept = msgspec.structs.replace(settings, keep=folder)
+                again = text in texts[: number - 1]  # a repeat is a run, not the stored result of the first
+                kept = msgspec.structs.replace(settings, keep=folder, no_cache=settings.no_cache or again)
                 pipeline.vet(kept)  # makes the folder, or says why it cannot
                 outcome = check_all([text], kept, display)
                 paths = [path for package in outcome.report.packages for path in package.recordings]
