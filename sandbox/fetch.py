@@ -35,9 +35,16 @@ def resolve(
     if target.kind != "registry":
         return local_packages.read_local(target, home)
     with Upstream(registries, cache, progress) as upstream:
-        if target.ecosystem == "npm":
-            return _npm(target, upstream)
-        return _pypi(target, upstream, tags, python_version)
+        return resolve_with(target, upstream, tags=tags, python_version=python_version)
+
+
+def resolve_with(
+    target: Target, upstream: Upstream, *, tags: tuple[str, ...] = (), python_version: str = ""
+) -> Artifact:
+    """`resolve` for a target in a registry, with connections that are used for many."""
+    if target.ecosystem == "npm":
+        return _npm(target, upstream)
+    return _pypi(target, upstream, tags, python_version)
 
 
 def packument_url(base: str, name: str) -> str:

@@ -31,14 +31,14 @@ def judge(recording: Recording, profiles: Profiles, rules: Mapping[str, Rule]) -
     facts = gather(recording)
     expectations = profiles.for_recording(header)
     case = Case(facts, Judged(facts, expectations))
-    findings, failed = _ask(case, rules)
+    findings, failed = ask(case, rules)
     phases, missing = _coverage(facts)
-    missing = [*_without_means(header, profiles, rules), *failed, *missing]
+    missing = [*without_means(header, profiles, rules), *failed, *missing]
     return PackageReport(
         purl=purl(header),
         target=header.target,
         digest=header.digest,
-        verdict=_verdict(findings, missing),
+        verdict=verdict(findings, missing),
         findings=findings,
         expected=tuple(_expected(expectations)),
         coverage=Coverage(
@@ -59,7 +59,7 @@ def purl(header: Header) -> str:
     return f"pkg:{kind}/{path}{version}"
 
 
-def _ask(case: Case, rules: Mapping[str, Rule]) -> tuple[tuple[Finding, ...], list[str]]:
+def ask(case: Case, rules: Mapping[str, Rule]) -> tuple[tuple[Finding, ...], list[str]]:
     """Every rule's findings, worst first, and the rules that failed. One bad rule does not silence the others."""
     findings: list[Finding] = []
     failed: list[str] = []
@@ -105,7 +105,7 @@ def _order(finding: Finding) -> tuple[int, int, int, str, int, str]:
     )
 
 
-def _verdict(findings: Iterable[Finding], missing: list[str]) -> Verdict:
+def verdict(findings: Iterable[Finding], missing: list[str]) -> Verdict:
     """A finding outranks what was missed; what was missed is never clean."""
     verdicts = {finding.verdict for finding in findings}
     if "malicious" in verdicts:
@@ -121,7 +121,7 @@ def _expected(expectations: Expectations) -> Iterator[str]:
     yield from sorted(lines)[:_MOST_EXPECTED]
 
 
-def _without_means(header: Header, profiles: Profiles, rules: Mapping[str, Rule]) -> Iterator[str]:
+def without_means(header: Header, profiles: Profiles, rules: Mapping[str, Rule]) -> Iterator[str]:
     """What a judge cannot do without."""
     if not rules:
         yield "there were no rules to judge by"
@@ -145,7 +145,7 @@ def _coverage(facts: Facts) -> tuple[list[PhaseCoverage], list[str]]:
     groups: dict[str, list[bool]] = {}
     for planned in facts.planned:
         end = facts.phase_ends.get(planned.name)
-        coverage, counts = _phase(planned, planned.name in started, end, facts.header.persona)
+        coverage, counts = phase(planned, planned.name in started, end, facts.header.persona)
         phases.append(coverage)
         if planned.either:
             groups.setdefault(planned.either, []).append(coverage.status == "ran")
@@ -156,10 +156,10 @@ def _coverage(facts: Facts) -> tuple[list[PhaseCoverage], list[str]]:
             missing.append(f"none of the {len(results)} ways to {shorten(name, 100)} succeeded")
     if not facts.plans:
         missing.append("what to run after the installation was never planned")
-    return phases, [*missing, *_lost(facts)]
+    return phases, [*missing, *lost(facts)]
 
 
-def _lost(facts: Facts) -> Iterator[str]:
+def lost(facts: Facts) -> Iterator[str]:
     """What sensors, and the recording itself, do not hold."""
     for name in facts.header.sensors:
         if name not in facts.sensors:
@@ -175,7 +175,7 @@ def _lost(facts: Facts) -> Iterator[str]:
             yield f"the recording holds {facts.counts[tag]} of {expected} {shorten(tag, 40)} events"
 
 
-def _phase(planned: PlannedPhase, started: bool, end: PhaseEnded | None, persona: str) -> tuple[PhaseCoverage, bool]:
+def phase(planned: PlannedPhase, started: bool, end: PhaseEnded | None, persona: str) -> tuple[PhaseCoverage, bool]:
     """How a phase went, and whether it counts as run. A command that is not required may exit as it likes, but
     not be killed, fail to start, or be stopped where it should have come to an end."""
     status: Literal["ran", "failed", "timeout", "skipped"]
@@ -185,9 +185,10 @@ def _phase(planned: PlannedPhase, started: bool, end: PhaseEnded | None, persona
     elif end.status == "exited":
         # A module that ends its process has been loaded: only the loader's own code says that it was not.
         fine = end.code != NOT_LOADED if planned.kind == "import" else end.code == 0
+        fine = end.code == planned.complete if planned.complete else fine
         counts = fine or not planned.required
         status = "ran" if fine or (counts and planned.kind != "import") else "failed"
-        detail = f"exited with {end.code}" if end.code else ""
+        detail = f"exited with {end.code}" if end.code != planned.complete else ""
     elif end.status == "timeout":
         counts = planned.open_ended
         status, detail = "timeout", f"was stopped at its limit of {end.seconds:.0f} s"

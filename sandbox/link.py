@@ -289,8 +289,9 @@ class Link(asyncio.Protocol):
         phase = self.pending.pop(identity, None)
         if phase is not None:
             self.recorder.add(
-                events.PhaseStarted, process=serial, kind=phase.kind, argv=list(phase.argv), cwd=phase.cwd
-            )
+                events.PhaseStarted, phase=phase.name, process=serial, kind=phase.kind, argv=list(phase.argv),
+                cwd=phase.cwd,
+            )  # fmt: skip
 
     def _output(self, identity: int, payload: bytes) -> None:
         self._outputs.setdefault((identity, payload[0]), bytearray()).extend(payload[4:])

@@ -134,9 +134,10 @@ class Profiles:
 
 
 class _Page:
-    """What one role, of one package, may do in one kind of phase."""
+    """What one role, of one package, may do in one kind of phase; `rest` is what holds for every package."""
 
-    def __init__(self, entries: Iterable[Entry], header: Header, package: str) -> None:
+    def __init__(self, entries: Iterable[Entry], header: Header, package: str, rest: _Page | None = None) -> None:
+        self._rest = rest
         plain: dict[str, list[tuple[str, Entry]]] = {verb: [] for verb in VERBS}
         self._conditional: dict[str, list[tuple[Matcher[Entry], Entry]]] = {verb: [] for verb in VERBS}
         for entry in entries:
@@ -162,6 +163,8 @@ class _Page:
         found = self._look(self._plain[verb], subject, bait)
         if found is None and verb == "change":
             found = self._look(self._plain["write"], subject, bait)
+        if found is None and self._rest is not None:
+            found = self._rest.plain(verb, subject, bait)
         if len(self._memory) < 200_000:
             self._memory[key] = found
         return found
@@ -175,7 +178,7 @@ class _Page:
             found = self._look(matcher, deed.subject, bool(deed.decoy))
             if found is not None and _meets(entry.expectation, deed):
                 return entry
-        return None
+        return self._rest.conditional(deed) if self._rest is not None else None
 
     @staticmethod
     def _look(matcher: Matcher[Entry], subject: str, bait: bool) -> Entry | None:
@@ -190,6 +193,8 @@ class Expectations:
         self._header = header
         self._common = profiles.chain(profiles.ecosystem)
         self._pages: dict[tuple[str, str, str], _Page] = {}
+        self._shared: dict[tuple[str, str], _Page] = {}
+        self._most = _MANY_PAGES + 8 * len(header.members)
         self.used: dict[Entry, str] = {}
         """The entries that explained something out of the ordinary (bait, or by a package's own sheet), each with
         the first thing that it explained."""
@@ -197,7 +202,7 @@ class Expectations:
     def page(self, role: str, package: str, kind: str) -> _Page:
         """The page for a role of a package in a kind of phase; made once."""
         package = package_key(self._profiles.ecosystem, package)
-        if len(self._pages) > _MANY_PAGES:
+        if len(self._pages) > self._most:
             package = ""  # a hostile guest makes packages up; those without a page of their own have no exceptions
         key = (role, package, kind)
         page = self._pages.get(key)
@@ -205,8 +210,18 @@ class Expectations:
             sheet = f"packages/{self._profiles.ecosystem}/{package}"
             common = {entry.source for entry in self._common}
             own = [entry for entry in self._profiles.chain(sheet) if entry.source not in common]
-            entries = [entry for entry in own + self._common if _applies(entry.expectation, role, kind)]
-            page = self._pages[key] = _Page(entries, self._header, package)
+            own += [entry for entry in self._common if _names_the_package(entry.expectation)]
+            entries = [entry for entry in own if _applies(entry.expectation, role, kind)]
+            page = self._pages[key] = _Page(entries, self._header, package, self._rest(role, kind))
+        return page
+
+    def _rest(self, role: str, kind: str) -> _Page:
+        """What holds for every package alike: made once, since a lockfile has hundreds of packages."""
+        page = self._shared.get((role, kind))
+        if page is None:
+            common = [entry for entry in self._common if not _names_the_package(entry.expectation)]
+            entries = [entry for entry in common if _applies(entry.expectation, role, kind)]
+            page = self._shared[role, kind] = _Page(entries, self._header, "")
         return page
 
     def explain(self, deed: Deed) -> Entry | None:
@@ -220,6 +235,10 @@ class Expectations:
                     self.used.setdefault(entry, deed.subject)
                 return entry
         return None
+
+
+def _names_the_package(expectation: Expectation) -> bool:
+    return any(_PACKAGE in glob for verb in VERBS for glob in expectation.globs(verb))
 
 
 def _applies(expectation: Expectation, role: str, kind: str) -> bool:

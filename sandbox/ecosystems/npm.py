@@ -17,7 +17,7 @@ from sandbox.plan import Artifact, Installed, Phase, Toolchain
 MOST_ENTRIES = 24
 MOST_EXPANDED = 8
 MOST_BINS = 12
-_IMPORT_SECONDS = 45.0
+IMPORT_SECONDS = 45.0
 _HELP_SECONDS = 10.0
 _RUN_SECONDS = 5.0
 
@@ -71,8 +71,8 @@ class Npm:
         """`npm install SPEC`; for a folder with scripts of its own, `npm install` in a copy of it as well."""
         if artifact.spec.startswith("-") or not artifact.spec.isprintable():
             raise TargetError(f"npm cannot be told to install {artifact.spec!r}")
-        command = (tools.node, tools.npm_cli, "install", *_flags(tools.npm_version))
-        environment = _environment(tools)
+        command = (tools.node, tools.npm_cli, "install", *npm_flags(tools.npm_version))
+        environment = tool_environment(tools)
         phases = [
             Phase(
                 name="install",
@@ -96,7 +96,7 @@ class Npm:
 
     def wanted(self, artifact: Artifact, project: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The package's folder, the folder of its main file, and the bins: scripts may have made them."""
-        if not _is_name(artifact.name):
+        if not is_name(artifact.name):
             return (), ()
         package = f"{project}/node_modules/{artifact.name}"
         inside = [f"{package}/{folder}" for folder in _entry_points.main_folders(artifact.manifest)]
@@ -106,21 +106,21 @@ class Npm:
         self, artifact: Artifact, installed: Installed, tools: Toolchain, project: str, seconds: float
     ) -> tuple[list[Phase], list[str]]:
         """Load the entry points, run the bins, open a shell."""
-        if not _is_name(artifact.name):
+        if not is_name(artifact.name):
             return [], ["The package's name is not one that npm knows: nothing of it is loaded."]
-        files = _files(artifact, installed, project)
-        base = Phase(name="", kind="import", argv=(), cwd=project, environment=_environment(tools))
+        files = package_files(artifact, installed, project)
+        base = Phase(name="", kind="import", argv=(), cwd=project, environment=tool_environment(tools))
         imports, notes = _imports(artifact, files, tools, base, seconds)
-        names, left_out = _bins(artifact, files, installed, project)
-        runs, more = _runs(names, left_out, base, project, seconds)
-        notes += more + _limits(artifact.manifest, files, tools)
-        return [*imports, *runs, _shell(base, seconds)], notes
+        names, left_out = linked_programs(artifact, files, installed, project)
+        runs, more = run_phases(names, left_out, base, project, seconds)
+        notes += more + known_limits(artifact.manifest, files, tools)
+        return [*imports, *runs, shell_phase(base, seconds)], notes
 
 
 ECOSYSTEM = Npm()
 
 
-def _flags(version: str) -> list[str]:
+def npm_flags(version: str) -> list[str]:
     """What makes this npm run every script, whatever its defaults, and ask and say little."""
     flags = [
         "--ignore-scripts=false",
@@ -145,7 +145,7 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"[0-9]{1,9}", text)[:3])
 
 
-def _environment(tools: Toolchain) -> dict[str, str]:
+def tool_environment(tools: Toolchain) -> dict[str, str]:
     folders = ["/usr/local/bin", "/usr/bin", "/bin"]
     node, python = posixpath.dirname(tools.node), posixpath.dirname(tools.python)
     if node and node not in folders:
@@ -155,13 +155,13 @@ def _environment(tools: Toolchain) -> dict[str, str]:
     return {"PATH": ":".join(folders), **tools.environment}
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
     parts = name.removeprefix("@").split("/")
     return len(name) <= 214 and _NAME.fullmatch(name) is not None and not {".", ".."} & set(parts)
 
 
 def _has_own_scripts(artifact: Artifact) -> bool:
-    if artifact.kind != "folder" or not artifact.upload or not _is_name(artifact.name):
+    if artifact.kind != "folder" or not artifact.upload or not is_name(artifact.name):
         return False
     scripts = artifact.manifest.get("scripts")
     named = _ROOT_SCRIPTS & scripts.keys() if isinstance(scripts, dict) else frozenset()
@@ -172,7 +172,7 @@ def _checkout(artifact: Artifact, project: str) -> str:
     return f"{posixpath.dirname(project)}/code/{artifact.name.rpartition('/')[2]}"
 
 
-def _files(artifact: Artifact, installed: Installed, project: str) -> frozenset[str]:
+def package_files(artifact: Artifact, installed: Installed, project: str) -> frozenset[str]:
     """The package's files by their path inside it: those of the archive, and those that installing made."""
     files = set(artifact.files)
     if "package.json" not in files:
@@ -188,14 +188,21 @@ def _files(artifact: Artifact, installed: Installed, project: str) -> frozenset[
     return frozenset(files)
 
 
-def _imports(
-    artifact: Artifact, files: frozenset[str], tools: Toolchain, base: Phase, seconds: float
-) -> tuple[list[Phase], list[str]]:
-    """`require` and `import()` of each entry point, each in a fresh process."""
+class Way(msgspec.Struct, frozen=True):
+    """One way into a package: what is loaded, as reports name it (`pkg/sub`) and as Node takes it, and how. It
+    `counts` where the package is not whole without it."""
+
+    shown: str
+    specifier: str
+    mode: str
+    counts: bool
+
+
+def ways_in(artifact: Artifact, files: frozenset[str], node_version: str) -> tuple[list[Way], list[str]]:
+    """Every way into a package that is to be tried, the main one first, and what is left out, one sentence each."""
     found = _entry_points.find(artifact.manifest, files, MOST_ENTRIES, MOST_EXPANDED)
-    base = msgspec.structs.replace(base, seconds=min(seconds, _IMPORT_SECONDS), required=False)
     has_main = any(entry.subpath == "." for entry in found.entries)
-    phases: list[Phase] = []
+    ways: list[Way] = []
     absent = 0
     for entry in found.entries:
         if entry.subpath == "." and _is_absent(entry, files):
@@ -207,15 +214,11 @@ def _imports(
         reached = entry.required or entry.imported or ""
         extension = posixpath.splitext(reached)[1]
         counts = (entry.subpath == "." or not has_main) and (not extension or extension in _LOADABLE)
-        either = f"import:{artifact.name}" if counts else ""
-        for mode in _modes(entry, artifact.manifest, files, tools.node_version):
+        for mode in _modes(entry, artifact.manifest, files, node_version):
             file = entry.required if mode == "require" else entry.imported
-            specifier, code = _load(artifact.name, entry.subpath, file or "", mode)
-            argv = ("-e", code) if mode == "require" else ("--input-type=module", "-e", code)
-            name = f"import:{specifier} ({mode})"
-            phases.append(msgspec.structs.replace(base, name=name, argv=(tools.node, *argv), either=either))
+            ways.append(Way(*_specifier(artifact.name, entry.subpath, file or ""), mode, counts))
     notes = []
-    if not phases:
+    if not ways:
         kind = "only type declarations" if _is_types_only(artifact.manifest, files) else "no module to load"
         notes.append(f"The package has {kind}: nothing is imported.")
     if absent:
@@ -226,6 +229,22 @@ def _imports(
         notes.append(f"{found.data} entry points hold data or styles, not programs, and are not loaded.")
     if found.unreachable:
         notes.append(f"{found.unreachable} entry points are closed to Node (types, browser): not loaded.")
+    return ways, notes
+
+
+def _imports(
+    artifact: Artifact, files: frozenset[str], tools: Toolchain, base: Phase, seconds: float
+) -> tuple[list[Phase], list[str]]:
+    """`require` and `import()` of each entry point, each in a fresh process."""
+    ways, notes = ways_in(artifact, files, tools.node_version)
+    base = msgspec.structs.replace(base, seconds=min(seconds, IMPORT_SECONDS), required=False)
+    phases: list[Phase] = []
+    for way in ways:
+        code = _load(way)
+        argv = ("-e", code) if way.mode == "require" else ("--input-type=module", "-e", code)
+        either = f"import:{artifact.name}" if way.counts else ""
+        name = f"import:{way.shown} ({way.mode})"
+        phases.append(msgspec.structs.replace(base, name=name, argv=(tools.node, *argv), either=either))
     return phases, notes
 
 
@@ -257,26 +276,31 @@ def _requires_modules(version: str) -> bool:
     return (20, 19) <= number < (21,) or number >= (22, 12)
 
 
-def _load(name: str, subpath: str, file: str, mode: str) -> tuple[str, str]:
-    """(what is loaded, as reports name it; the program that loads it)."""
-    shown = specifier = name + subpath.removeprefix(".")
-    if name in _BUILT_IN:
-        specifier = f"./node_modules/{name}" + (f"/{file}" if file and not file.startswith("..") else "")
-    quoted = json.dumps(specifier)
+def _specifier(name: str, subpath: str, file: str) -> tuple[str, str]:
+    """What is loaded, as reports name it and as Node takes it."""
+    shown = name + subpath.removeprefix(".")
+    if name not in _BUILT_IN:
+        return shown, shown
+    return shown, f"./node_modules/{name}" + (f"/{file}" if file and not file.startswith("..") else "")
+
+
+def _load(way: Way) -> str:
+    """The program that loads it."""
+    quoted = json.dumps(way.specifier)
     # A module that ends the process has been loaded; one that raises says so by a code of its own.
     failed = f"{{ console.error(error); process.exit({NOT_LOADED}) }}"
     # Children and workers take over how this program was told what to run; they must not run it again.
     alone = "process.execArgv = [];"
-    if mode == "require":
-        return shown, f"{alone} try {{ require({quoted}) }} catch (error) {failed}"
-    return shown, f"{alone} await import({quoted}).catch(error => {failed})"
+    if way.mode == "require":
+        return f"{alone} try {{ require({quoted}) }} catch (error) {failed}"
+    return f"{alone} await import({quoted}).catch(error => {failed})"
 
 
 def _is_types_only(manifest: Mapping[str, object], files: frozenset[str]) -> bool:
     return "types" in manifest or "typings" in manifest or any(file.endswith(".d.ts") for file in files)
 
 
-def _bins(
+def linked_programs(
     artifact: Artifact, files: frozenset[str], installed: Installed, project: str
 ) -> tuple[list[str], int]:
     """The names under which npm links the package's programs, and how many were refused or left out."""
@@ -299,7 +323,7 @@ def _bins(
     return kept, len(linked) - len(kept)
 
 
-def _runs(
+def run_phases(
     names: list[str], left_out: int, base: Phase, project: str, seconds: float
 ) -> tuple[list[Phase], list[str]]:
     """Each bin with `--help`, then without arguments; either may go on for as long as it is let."""
@@ -324,7 +348,7 @@ def _runs(
     return phases, [f"{left_out} of the package's programs (bin) are not run: {why}."]
 
 
-def _shell(base: Phase, seconds: float) -> Phase:
+def shell_phase(base: Phase, seconds: float) -> Phase:
     """A login shell reads the profile; the interactive one in it reads ~/.bashrc, whatever that does."""
     return msgspec.structs.replace(
         base,
@@ -335,7 +359,7 @@ def _shell(base: Phase, seconds: float) -> Phase:
     )
 
 
-def _limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:
+def known_limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:
     """What no phase shows, for this package."""
     notes = [
         "Files that no entry point loads are not exercised.",
