@@ -57,6 +57,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     """Where several packages are installed together: all of them. `artifact` then has no name."""
     pins: tuple[tuple[str, str], ...] = ()
     """(address, digest): files that the guest gets with this digest or not at all."""
+    words: frozenset[str] = frozenset()
+    """What requests repeat of the files that were planted for the installation."""
 
 
 class World(msgspec.Struct, frozen=True):
@@ -116,6 +118,7 @@ def world(
         host_name=experiment.persona.host,
         seed=os.urandom(16),
     )
+    gateway.knows(experiment.words)
     bundle = _bundle(authority)
     watched = [(one.decoy, _place(file.path, who)) for one in planted for file in one.files]
     loop = LoopThread()

@@ -51,6 +51,7 @@ def run(packed: Sequence[Packed], bench: Bench, progress: Progress, name: str = 
             recording=recording,
             members=tuple(batch.members()),
             pins=tuple((one.url, one.artifact.digest) for one in packed),
+            words=batch.words(),
         )  # fmt: skip
         problem = observe.observe(experiment, progress.step)
         read = events.read(recording)

@@ -22,6 +22,10 @@ class Batch(Ecosystem, Protocol):
         """The packages, as the recording's header lists them."""
         ...
 
+    def words(self) -> frozenset[str]:
+        """Addresses and header values that requests for these packages will hold, word for word."""
+        ...
+
 
 class Packed(msgspec.Struct, frozen=True, kw_only=True):
     """One package of a batch: what it is, and the address and file name under which the registry has its file."""

@@ -44,6 +44,13 @@ class NpmBatch:
             for number, one in enumerate(packed.artifact for packed in self._packed)
         ]  # fmt: skip
 
+    def words(self) -> frozenset[str]:
+        """Where the files are, their digests, and both as npm says them to its registry."""
+        found = set()
+        for packed in self._packed:
+            found |= {packed.url, _integrity(packed.artifact), f"remote:{packed.artifact.name}@{packed.url}"}
+        return frozenset(found)
+
     def prepare(self, artifact: Artifact, tools: Toolchain, home: str, project: str) -> list[tuple[str, bytes]]:
         """The project: package.json and package-lock.json."""
         del artifact, tools, home
@@ -123,11 +130,10 @@ class NpmBatch:
     def _entry(self, place: str, number: int) -> dict[str, object]:
         packed = self._packed[number]
         artifact = packed.artifact
-        algorithm, _, value = artifact.digest.partition(":")
         entry: dict[str, object] = {
             "version": artifact.version,
             "resolved": packed.url,
-            "integrity": f"{algorithm}-{base64.b64encode(bytes.fromhex(value)).decode()}",
+            "integrity": _integrity(artifact),
             # npm then reads the manifest that is in the archive, and runs what that says.
             "hasInstallScript": True,
         }
@@ -182,6 +188,11 @@ def _homes(packed: Sequence[Packed], layout: Layout) -> list[str]:
         if not homes[number] and place.rpartition("node_modules/")[2] == packed[number].artifact.name:
             homes[number] = place
     return homes
+
+
+def _integrity(artifact: Artifact) -> str:
+    algorithm, _, value = artifact.digest.partition(":")
+    return f"{algorithm}-{base64.b64encode(bytes.fromhex(value)).decode()}"
 
 
 def _spec(name: str, artifact: Artifact) -> str:

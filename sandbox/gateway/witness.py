@@ -37,6 +37,9 @@ class Witness:
 
     def __init__(self, recorder: Recorder, recogniser: Recogniser, pool: Pool) -> None:
         self.pool = pool
+        self.known: frozenset[str] = frozenset()
+        """Addresses and header values that were given to the guest, and so carry nothing of its own. Hundreds of
+        digests, put together, look like something encoded many times over."""
         self._recorder = recorder
         self._recogniser = recogniser
         self._budget = _RECORDED_IN_ALL
