@@ -68,7 +68,7 @@ def ask(case: Case, rules: Mapping[str, Rule]) -> tuple[tuple[Finding, ...], lis
             findings += list(rule.check(case.under(name, rule)))
         except Exception as error:
             failed.append(f"the rule {name} failed: {type(error).__name__}: {shorten(str(error), 100)}")
-    return tuple(sorted(merged(findings), key=_order)), failed
+    return tuple(sorted(merged(findings), key=order)), failed
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
@@ -81,7 +81,7 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _join(group: list[Finding]) -> Finding:
-    first = min(group, key=_order)
+    first = min(group, key=order)
     evidence = {item.line: item for finding in group for item in finding.evidence}
     others = len({finding.title for finding in group}) - 1
     return msgspec.structs.replace(
@@ -93,7 +93,7 @@ def _join(group: list[Finding]) -> Finding:
     )
 
 
-def _order(finding: Finding) -> tuple[int, int, int, str, int, str]:
+def order(finding: Finding) -> tuple[int, int, int, str, int, str]:
     line = finding.evidence[0].line if finding.evidence else 0
     return (
         0 if finding.verdict == "malicious" else 1,

@@ -43,6 +43,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """Packages that used files which others had made or changed: by whom."""
     loads: dict[str, tuple[str, ...]] = {}
     """Packages that opened files of other packages' folders: whose."""
+    likely: tuple[str, ...] = ()
+    """Packages that act wherever others do: they have files that every start of Python runs."""
 
     @property
     def cleared(self) -> list[str]:
@@ -128,6 +130,7 @@ class _Batch:
             broken=broken,
             changed_by=self._named(self._changed_by()),
             loads=self._named(self._loads()),
+            likely=tuple(key for key, member in self._members.items() if member.starts),
         )
 
     def _of(self, package: str) -> list[str]:

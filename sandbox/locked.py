@@ -30,7 +30,7 @@ _DESCRIPTION = "description 1"
 _BEST_FIRST = ("sha512", "sha384", "sha256", "sha224", "sha1", "md5")
 
 
-class Unusable(Exception):  # noqa: N818  # no fault: an outcome of one entry
+class Unusable(Exception):  # no fault: an outcome of one entry
     """Why an entry cannot be run here, in one sentence. `harmful` where the file is another than the lock says."""
 
     def __init__(self, text: str, *, harmful: bool = False) -> None:
