@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox import __version__, errors, signals
+from sandbox import __version__, errors, signals, store_commands
 from sandbox.errors import BaitboxError, TargetError, UsageError
 from sandbox.options import offers
+from sandbox.output import emit
 
 if TYPE_CHECKING:
     from sandbox.events import Recording
@@ -34,6 +35,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+app.add_typer(store_commands.app, name="store")
 
 Targets = Annotated[
     list[str],
@@ -76,7 +79,7 @@ def baitbox(
 @app.command(short_help="Run each TARGET in a guest full of bait, and judge what it did.")
 @offers(
     "backend", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
-    "profiles", "cache", "sdist", "quiet",
+    "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist", "quiet",
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
@@ -240,19 +243,6 @@ def exit_code(outcome: Outcome, settings: Settings) -> int:
     if verdict == "inconclusive" or incomplete:
         return errors.EXIT_CLEAN if settings.allow_inconclusive else errors.EXIT_INCONCLUSIVE
     return errors.EXIT_CLEAN
-
-
-def emit(text: str) -> None:
-    """Write data to stdout. A reader who went away (`| head`) is no error, and does not change the exit
-    code. Raises UsageError where it cannot be written: a full disk."""
-    try:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
-        sys.stdout.flush()
-    except OSError as error:
-        # Python flushes stdout once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise UsageError(f"the output cannot be written: {error.strerror}") from None
 
 
 def _tell(error: BaitboxError, prefix: str = "") -> None:

@@ -26,9 +26,8 @@ from sandbox.settings import Settings, inside_package
 
 def check(target_text: str, settings: Settings, progress: Progress) -> PackageReport:
     """Run one package among bait and judge what it did. Raises BaitboxError where that cannot be done."""
-    from sandbox import fetch, toolchain
+    from sandbox import fetch, fingerprints, reuse, toolchain
     from sandbox.cache import Cache
-    from sandbox.observe import Experiment, file_name, observe
     from sandbox.registries import registry_settings
     from sandbox.targets import Target
 
@@ -44,8 +43,25 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
     python = tools.toolchain
     artifact = fetch.resolve(target, registries, cache, tags=python.tags, python_version=python.python_version)
 
-    packages = []
-    for persona in personas(settings):
+    who, limits, packages = personas(settings), Limits(), []
+    key = fingerprints.run_key(
+        artifact,
+        personas=[persona.id for persona in who],
+        limits=limits,
+        seconds=settings.timeout,
+        registries=registries,
+        tools=tools,
+        backend=backend,
+    )
+    judge = fingerprints.judge_key(artifact.ecosystem, profile_folders(settings))
+    memory = reuse.Memory(settings, key, judge, Prefixed(progress, f"{artifact.name} {artifact.version}").step)
+    stored = memory.recall(lambda paths: together([judge_again(path, settings) for path in paths]), artifact, who)
+    if stored is not None:
+        return msgspec.structs.replace(stored, target=target_text)
+
+    from sandbox.observe import Experiment, file_name, observe  # the guest's half of baitbox: 0.2 s to import
+
+    for persona in who:
         with recording_file(settings.keep, file_name(artifact, persona)) as recording:
             experiment = Experiment(
                 artifact=artifact,
@@ -55,26 +71,29 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
                 cache=cache,
                 persona=persona,
                 backend=backend,
-                limits=Limits(),
+                limits=limits,
                 seconds=settings.timeout,
                 recording=recording,
             )
             problem = observe(experiment, Prefixed(progress, f"{artifact.name} {artifact.version}").step)
             packages.append(judge_again(experiment.recording, settings))
+            memory.take(experiment.recording, persona.id)
             if problem and packages[-1].verdict == "inconclusive":  # what was found counts, whatever failed
                 raise RegistryError(
                     f"a registry failed while {target_text} was being installed: {problem}",
                     "try again; if it stays so, check your registry settings and network",
                 )
     report = together(packages)
-    return msgspec.structs.replace(
-        report, target=target_text, purl=artifact.purl, recordings=report.recordings if settings.keep else ()
+    return memory.keep(
+        msgspec.structs.replace(
+            report, target=target_text, purl=artifact.purl, recordings=report.recordings if settings.keep else ()
+        )
     )
 
 
 def judge_again(recording: Path, settings: Settings) -> PackageReport:
     """Judge a recording with the rules and profiles of today. Nothing is run."""
-    from sandbox import judge, profiles
+    from sandbox import judge, reuse
 
     try:
         read = events.read(recording)
@@ -82,7 +101,7 @@ def judge_again(recording: Path, settings: Settings) -> PackageReport:
         raise TargetError(f"the recording {recording} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise TargetError(f"{recording} is not a recording that can be judged: {error}") from None
-    sheets = profiles.load([profiles.profile_folder(), *settings.profiles], read.header.ecosystem)
+    sheets = reuse.sheets(profile_folders(settings), read.header.ecosystem)
     report = judge.judge(read, sheets, discovery.load("rules", "RULE"))
     return msgspec.structs.replace(report, recordings=(str(recording),))
 
@@ -130,12 +149,19 @@ def vet(settings: Settings) -> None:
 
     personas(settings)
     if settings.profiles:
-        profiles.load([profiles.profile_folder(), *settings.profiles], "npm")
+        profiles.load(profile_folders(settings), "npm")
     if settings.keep is not None:
         _make_folder(settings.keep)
     output = settings.output
     if output is not None and (output.is_dir() or not os.access(output.absolute().parent, os.W_OK | os.X_OK)):
         raise UsageError(f"the report cannot be written to {output}: it is a folder, or its folder cannot be written")
+
+
+def profile_folders(settings: Settings) -> list[Path]:
+    """The built-in profiles' folder, and the user's."""
+    from sandbox.profiles import profile_folder
+
+    return [profile_folder(), *settings.profiles]
 
 
 def personas(settings: Settings) -> list[Persona]:

@@ -27,6 +27,12 @@ def default_cache() -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "baitbox"
 
 
+def default_store() -> Path:
+    """Where results are kept: `$XDG_DATA_HOME/baitbox`, by default `~/.local/share/baitbox`."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "baitbox"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How one invocation behaves. `load` makes it; only tests build it by hand."""
 
@@ -88,6 +94,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"metavar": "DIR", "shown": "~/.cache/baitbox"},
         ),
     ] = msgspec.field(default_factory=default_cache)
+    store: Annotated[
+        Path,
+        Meta(
+            description="Where results and their recordings are kept.",
+            extra={"metavar": "DIR", "shown": "~/.local/share/baitbox"},
+        ),
+    ] = msgspec.field(default_factory=default_store)
+    no_cache: Annotated[
+        bool,
+        Meta(description="Run anew what has a stored result; the new one is stored."),
+    ] = False
+    max_age: Annotated[
+        float,
+        Meta(
+            description="Run anew what was run longer ago: its dependencies may be others now.",
+            ge=0,
+            le=36500,
+            extra={"metavar": "DAYS"},
+        ),
+    ] = 7.0
+    reuse_inconclusive: Annotated[
+        bool,
+        Meta(description="Take stored results too in which something was not seen."),
+    ] = False
     sdist: Annotated[
         bool,
         Meta(description="PyPI: take the source distribution even where there is a wheel."),

@@ -97,6 +97,8 @@ def _package(page: _Page, package: PackageReport) -> None:
     if package.provenance.status != "not checked":
         detail = f": {package.provenance.detail}" if package.provenance.detail else ""
         page.line(f"provenance: {package.provenance.status}{detail} (it never changes a verdict)", "dim", 2)
+    if package.stored:
+        page.line(f"from the store: it was run at {package.stored} (--no-cache runs it anew)", "dim", 2)
     for path in package.recordings:
         page.line(f"recording: {path}", "dim", 2)
     if _NEXT[package.verdict]:
