@@ -9,19 +9,21 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox import __version__, errors, signals, store_commands
+from sandbox import __version__, discovery, errors, signals, store_commands
 from sandbox.errors import BaitboxError, TargetError, UsageError
 from sandbox.options import offers
 from sandbox.output import emit
 
 if TYPE_CHECKING:
     from sandbox.events import Recording
+    from sandbox.progress import Progress
+    from sandbox.reporters import Reporter
     from sandbox.schedule import Outcome
     from sandbox.settings import Settings
 
@@ -83,15 +85,15 @@ def baitbox(
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
-    from sandbox import pipeline, progress, schedule
+    from sandbox import pipeline, schedule
 
     settings = _settings(flags, targets)
     pipeline.vet(settings)
-    with progress.shown(settings.quiet) as display:
-        outcome = schedule.check_all(targets, settings, display)
-    for target, error in outcome.errors:
-        _tell(error, f"{target}: ")
-    return _report(outcome, settings)
+    return _judge(settings, lambda settings, display: schedule.check_all(targets, settings, display))
+
+
+for _name, _command in discovery.load("commands", "COMMAND").items():
+    app.command(_name, short_help=_command.summary)(_command.run)
 
 
 @app.command(short_help="Judge a RECORDING again; nothing is run.")
@@ -178,7 +180,25 @@ def profiles(name: Name = "", **flags: Any) -> int:
     return errors.EXIT_CLEAN
 
 
-def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
+class _Shell:
+    """What `sandbox.commands.Shell` promises."""
+
+    def settings(self, flags: Mapping[str, Any], pyproject: str | None = None) -> Settings:
+        return _settings(flags, pyproject=pyproject)
+
+    def judge(self, settings: Settings, work: Callable[[Settings, Progress], Outcome]) -> int:
+        return _judge(settings, work)
+
+    def emit(self, text: str) -> None:
+        emit(text)
+
+    def tell(self, text: str) -> None:
+        from sandbox.plaintext import escape
+
+        print(escape(text), file=sys.stderr)
+
+
+def _settings(flags: Mapping[str, Any], targets: Sequence[str] = (), pyproject: str | None = None) -> Settings:
     from sandbox import settings
     from sandbox.targets import Target
 
@@ -189,7 +209,21 @@ def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
             "note: the pyproject.toml here is of a package under test: no settings are read from it",
             file=sys.stderr,
         )
-    return settings.load(flags, os.environ, here, packages)
+    return settings.load(flags, os.environ, here, packages, pyproject)
+
+
+def _judge(settings: Settings, work: Callable[[Settings, Progress], Outcome]) -> int:
+    """Do the work with its progress shown, tell its errors, write the report, and return the exit code."""
+    import msgspec
+
+    from sandbox import kept, progress
+
+    with kept.folder(settings.keep, _reporter(settings).recorded) as keep:
+        with progress.shown(settings.quiet) as display:
+            outcome = work(msgspec.structs.replace(settings, keep=keep), display)
+        for target, error in outcome.errors:
+            _tell(error, f"{target}: ")
+        return _report(outcome, settings, None if settings.keep else keep)
 
 
 def _recording(path: Path) -> Recording:
@@ -203,18 +237,30 @@ def _recording(path: Path) -> Recording:
         raise TargetError(f"{path} is not a recording: {error}") from None
 
 
-def _report(outcome: Outcome, settings: Settings) -> int:
-    from sandbox import discovery
+def _reporter(settings: Settings) -> Reporter:
+    found: Reporter = discovery.load("reporters", "REPORTER")[settings.format]
+    return found
 
-    reporter = discovery.load("reporters", "REPORTER")[settings.format]
+
+def _report(outcome: Outcome, settings: Settings, private: Path | None = None) -> int:
+    """Write the report as the settings say, and return the exit code. `private` is the folder of recordings that the
+    user does not keep."""
+    from sandbox import kept
+    from sandbox.plaintext import escape
+
+    reporter = _reporter(settings)
+    report, recordings = kept.recordings(outcome.report, private)
+    given = recordings if reporter.recorded else None
     if settings.output is None:
-        emit(reporter.render(outcome.report, width=_width(), colour=_colour()))
+        emit(reporter.render(report, width=_width(), colour=_colour(), recordings=given))
     else:
-        text = reporter.render(outcome.report, width=WIDTH, colour=False)
+        text = reporter.render(report, width=WIDTH, colour=False, recordings=given)
         try:
             settings.output.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise UsageError(f"the report cannot be written to {settings.output}: {error.strerror}") from None
+    for problem in recordings.problems.values():
+        print(f"note: not all is in the report: {escape(problem)}", file=sys.stderr)
     return exit_code(outcome, settings)
 
 
@@ -272,7 +318,7 @@ def run(arguments: list[str]) -> int:
         command.main(["--help"], prog_name="baitbox", standalone_mode=False)
         return UsageError.exit_code
     try:
-        code = command.main(arguments, prog_name="baitbox", standalone_mode=False)
+        code = command.main(arguments, prog_name="baitbox", standalone_mode=False, obj=_Shell())
         return code if isinstance(code, int) else errors.EXIT_CLEAN
     except BaitboxError as error:
         _tell(error)

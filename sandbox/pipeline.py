@@ -22,24 +22,24 @@ from sandbox.plan import Limits
 from sandbox.progress import Prefixed, Progress
 from sandbox.report import PackageReport, worst
 from sandbox.settings import Settings, inside_package
+from sandbox.targets import Target
 
 
-def check(target_text: str, settings: Settings, progress: Progress) -> PackageReport:
+def check(asked: str | Target, settings: Settings, progress: Progress) -> PackageReport:
     """Run one package among bait and judge what it did. Raises BaitboxError where that cannot be done."""
     from sandbox import fetch, fingerprints, reuse, toolchain
     from sandbox.cache import Cache
     from sandbox.registries import registry_settings
-    from sandbox.targets import Target
 
-    target = Target.parse(target_text, sdist=settings.sdist)
+    target = asked if isinstance(asked, Target) else Target.parse(asked, sdist=settings.sdist)
     # A package under test must not choose, by an .npmrc of its own, where the user's token is sent.
     own = target.kind == "folder" and inside_package(Path.cwd(), [Path(target.path)])
-    registries = registry_settings(project=None if own else Path())
+    registries = registry_settings(project=None if own or not target.project_settings else Path())
     cache, tools = Cache(settings.cache), toolchain.find()
     ecosystem = discovery.load("ecosystems", "ECOSYSTEM")[target.ecosystem]
     backend = choose_backend(settings.backend)
     tools.require(ecosystem.programs)
-    progress.step(f"fetching {target_text}")
+    progress.step(f"fetching {target.text}")
     python = tools.toolchain
     artifact = fetch.resolve(target, registries, cache, tags=python.tags, python_version=python.python_version)
 
@@ -57,7 +57,7 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
     memory = reuse.Memory(settings, key, judge, Prefixed(progress, f"{artifact.name} {artifact.version}").step)
     stored = memory.recall(lambda paths: together([judge_again(path, settings) for path in paths]), artifact, who)
     if stored is not None:
-        return msgspec.structs.replace(stored, target=target_text)
+        return msgspec.structs.replace(stored, target=target.text)
 
     from sandbox.observe import Experiment, file_name, observe  # the guest's half of baitbox: 0.2 s to import
 
@@ -80,13 +80,13 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
             memory.take(experiment.recording, persona.id)
             if problem and packages[-1].verdict == "inconclusive":  # what was found counts, whatever failed
                 raise RegistryError(
-                    f"a registry failed while {target_text} was being installed: {problem}",
+                    f"a registry failed while {target.text} was being installed: {problem}",
                     "try again; if it stays so, check your registry settings and network",
                 )
     report = together(packages)
     return memory.keep(
         msgspec.structs.replace(
-            report, target=target_text, purl=artifact.purl, recordings=report.recordings if settings.keep else ()
+            report, target=target.text, purl=artifact.purl, recordings=report.recordings if settings.keep else ()
         )
     )
 

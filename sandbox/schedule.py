@@ -26,6 +26,7 @@ from sandbox.errors import BaitboxError
 from sandbox.progress import Prefixed, Progress
 from sandbox.settings import Settings
 from sandbox.signals import LISTENED
+from sandbox.targets import Target
 
 STOP_SECONDS = 20.0
 """How long a worker may take to end its guest before it is killed (the guest then dies with it)."""
@@ -49,10 +50,12 @@ class Remote:
         self._queue.put(text)
 
 
-def check_all(targets: Sequence[str], settings: Settings, progress: Progress) -> Outcome:
-    """Check every target and report in the order given. The error of a single target is raised; of
-    several, it is kept in the outcome, and the package stands in the report as inconclusive, with the
-    reason."""
+def check_all(
+    targets: Sequence[str | Target], settings: Settings, progress: Progress, *, keep_error: bool = False
+) -> Outcome:
+    """Check every target and report in the order given. The error of a single target is raised; of several,
+    or with `keep_error`, it is kept in the outcome, and the package stands in the report as inconclusive,
+    with the reason."""
     from sandbox.pipeline import choose_backend
 
     began = time.monotonic()
@@ -61,17 +64,21 @@ def check_all(targets: Sequence[str], settings: Settings, progress: Progress) ->
     settings = msgspec.structs.replace(settings, backend=backend)
     jobs = min(workers(settings), len(targets))
     if len(targets) == 1:
-        results: list[Any] = [_check(targets[0], settings, progress)]
+        results: list[Any] = [_attempt(_check, targets[0], settings, progress)]
+        if not keep_error and isinstance(results[0], BaitboxError):
+            raise results[0]
     elif jobs == 1:
-        results = [_attempt(_check, target, settings, Prefixed(progress, target)) for target in targets]
+        results = [_attempt(_check, target, settings, Prefixed(progress, text(target))) for target in targets]
     else:
         with pool(jobs, progress) as executor:
             results = spread(executor, partial(work, _check), targets, settings)
     errors = tuple(
-        (target, result) for target, result in zip(targets, results, strict=True) if isinstance(result, BaitboxError)
+        (text(target), result)
+        for target, result in zip(targets, results, strict=True)
+        if isinstance(result, BaitboxError)
     )
     packages = tuple(
-        _unchecked(target, result) if isinstance(result, BaitboxError) else result
+        unchecked(text(target), result) if isinstance(result, BaitboxError) else result
         for target, result in zip(targets, results, strict=True)
     )
     return Outcome(assemble(packages, time.monotonic() - began, backend), errors)
@@ -97,7 +104,7 @@ def workers(settings: Settings) -> int:
 
 
 def spread(
-    executor: Executor, work: Callable[[str, Settings], Any], targets: Sequence[str], settings: Settings
+    executor: Executor, work: Callable[[Any, Settings], Any], targets: Sequence[Any], settings: Settings
 ) -> list[Any]:
     """Run `work` for every target on any executor; results in the targets' order. What is still waiting
     when one raises (an interrupt, a bug) is not begun."""
@@ -117,23 +124,30 @@ def spread(
     return results
 
 
-Check = Callable[[str, Settings, Progress], report.PackageReport]
+Check = Callable[[Any, Settings, Progress], report.PackageReport]
 
 
-def _check(target: str, settings: Settings, progress: Progress) -> report.PackageReport:
+def _check(target: str | Target, settings: Settings, progress: Progress) -> report.PackageReport:
     from sandbox.pipeline import check
 
     return check(target, settings, progress)
 
 
-def _attempt(check: Check, target: str, settings: Settings, progress: Progress) -> report.PackageReport | BaitboxError:
+def _attempt(
+    check: Check, target: str | Target, settings: Settings, progress: Progress
+) -> report.PackageReport | BaitboxError:
     try:
         return check(target, settings, progress)
     except BaitboxError as error:
         return error
 
 
-def _unchecked(target: str, error: BaitboxError) -> report.PackageReport:
+def text(target: str | Target) -> str:
+    """A target as the user wrote it."""
+    return target if isinstance(target, str) else target.text
+
+
+def unchecked(target: str, error: BaitboxError) -> report.PackageReport:
     """A target that could not be checked, as the report states it: never left out."""
     missing = (f"not checked: {error}",)
     coverage = report.Coverage(missing=missing)
@@ -169,13 +183,13 @@ def _interrupted(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def work(check: Check, target: str, settings: Settings) -> report.PackageReport | BaitboxError:
+def work(check: Check, target: str | Target, settings: Settings) -> report.PackageReport | BaitboxError:
     """Check one target in a worker."""
     signal.signal(signal.SIGINT, _interrupted)
     try:
         if _stopped.is_set():
             raise KeyboardInterrupt
-        return _attempt(check, target, settings, Prefixed(Remote(_steps), target))
+        return _attempt(check, target, settings, Prefixed(Remote(_steps), text(target)))
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -192,14 +192,15 @@ def load(
     environment: Mapping[str, str],
     folder: Path,
     packages: Iterable[Path] = (),
+    pyproject: str | None = None,
 ) -> Settings:
     """The settings in force. `flags` by field name, None where not given; `folder` is where pyproject.toml is
-    looked for, `packages` are the package folders under test. Raises UsageError, naming where the unusable
-    value came from."""
+    looked for, `packages` are the package folders under test; `pyproject` is the text to read instead of that file.
+    Raises UsageError, naming where the unusable value came from."""
     known = options()
     values: dict[str, Any] = {}
-    if not inside_package(folder, packages):
-        for name, value in _from_file(folder / "pyproject.toml", known).items():
+    if pyproject is not None or not inside_package(folder, packages):
+        for name, value in _from_file(folder / "pyproject.toml", known, pyproject).items():
             where = f"`{known[name].key}` of [tool.baitbox] in pyproject.toml"
             values[name] = _convert(known[name], value, where)
     for option in known.values():
@@ -222,9 +223,10 @@ def inside_package(folder: Path, packages: Iterable[Path]) -> bool:
     return any(here.is_relative_to(package.resolve()) for package in packages)
 
 
-def _from_file(file: Path, known: Mapping[str, Option]) -> dict[str, Any]:
+def _from_file(file: Path, known: Mapping[str, Option], text: str | None = None) -> dict[str, Any]:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("baitbox", {})
+        text = file.read_text(encoding="utf-8") if text is None else text
+        table = tomllib.loads(text).get("tool", {}).get("baitbox", {})
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError, RecursionError) as error:

@@ -47,7 +47,9 @@ _LONGEST_TEXT = 4096
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One package, as asked for and not yet looked up. `requested` is the version, range, dist-tag or
-    specifier as written (empty: what the package manager would take); `path` is for archives and folders."""
+    specifier as written (empty: what the package manager would take); `path` is for archives and folders.
+    `digests` are what a lockfile pins (`sha512:HEX`...): a file that matches none of them is refused. Where not
+    `project_settings`, the current directory's `.npmrc` does not say which registry is asked."""
 
     text: str
     ecosystem: EcosystemName
@@ -57,6 +59,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     extras: tuple[str, ...] = ()
     path: str = ""
     prefer: Literal["wheel", "sdist"] = "wheel"
+    digests: tuple[str, ...] = ()
+    project_settings: bool = True
 
     @classmethod
     def parse(cls, text: str, *, sdist: bool = False) -> Target:

@@ -55,7 +55,7 @@ def results(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             raise box["outcome"]
         return box["outcome"]
 
-    reporter = SimpleNamespace(render=lambda whole, **_: json.dumps({"verdict": whole.verdict}))
+    reporter = SimpleNamespace(render=lambda whole, **_: json.dumps({"verdict": whole.verdict}), recorded=False)
     monkeypatch.setattr(schedule, "check_all", check_all)
     monkeypatch.setattr("sandbox.settings.names_in", lambda folder: ("json", "terminal") if folder else ())
     monkeypatch.setattr(discovery, "load", lambda *_: {"terminal": reporter, "json": reporter})

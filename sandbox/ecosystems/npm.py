@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import posixpath
 import re
 from collections.abc import Mapping
@@ -72,6 +74,10 @@ class Npm:
         if artifact.spec.startswith("-") or not artifact.spec.isprintable():
             raise TargetError(f"npm cannot be told to install {artifact.spec!r}")
         command = (tools.node, tools.npm_cli, "install", *npm_flags(tools.npm_version))
+        if is_foreign(artifact.manifest):
+            # Without it npm refuses what is for another system (fsevents, @esbuild/darwin-arm64); its scripts would
+            # run there, and run here too.
+            command = (*command, "--force")
         environment = tool_environment(tools)
         phases = [
             Phase(
@@ -111,6 +117,10 @@ class Npm:
         files = package_files(artifact, installed, project)
         base = Phase(name="", kind="import", argv=(), cwd=project, environment=tool_environment(tools))
         imports, notes = _imports(artifact, files, tools, base, seconds)
+        if is_foreign(artifact.manifest):
+            # It may refuse to load here, and rightly so.
+            imports = [msgspec.structs.replace(phase, either="") for phase in imports]
+            notes.insert(0, "The package is for another system than the guest's: what it does there is not seen.")
         names, left_out = linked_programs(artifact, files, installed, project)
         runs, more = run_phases(names, left_out, base, project, seconds)
         notes += more + known_limits(artifact.manifest, files, tools)
@@ -143,6 +153,25 @@ def npm_flags(version: str) -> list[str]:
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"[0-9]{1,9}", text)[:3])
+
+
+def is_foreign(manifest: Mapping[str, object]) -> bool:
+    """Whether npm refuses to install the package on this machine: by `os`, `cpu` and `libc`, as npm reads them."""
+    machine = platform.machine().lower()
+    own = {
+        "os": "linux",
+        "cpu": {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(machine, machine),
+        "libc": "glibc" if "CS_GNU_LIBC_VERSION" in os.confstr_names else "musl",
+    }
+    return not all(_admits(manifest.get(key), name) for key, name in own.items())
+
+
+def _admits(listed: object, own: str) -> bool:
+    names = [listed] if isinstance(listed, str) else listed
+    if not isinstance(names, list) or not names or names == ["any"]:
+        return True
+    wanted = {name for name in names if isinstance(name, str) and not name.startswith("!")}
+    return f"!{own}" not in names and (not wanted or own in wanted)
 
 
 def tool_environment(tools: Toolchain) -> dict[str, str]:

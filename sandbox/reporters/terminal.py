@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sandbox.plaintext import escape
 from sandbox.report import Coverage, Finding, PackageReport, Report, Verdict
 from sandbox.reporters import Recordings, Reporter
+from sandbox.reporters._packages import alike, place, reason
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,9 +71,15 @@ def render(
     page = _Page(console)
     for package in report.packages:
         _package(page, package)
-    if len(report.packages) != 1:
+    if len(report.packages) > 1:
         _summary(page, report)
-    _footer(page, report)
+    elif not report.packages:
+        said = report.notes[0].text if report.notes else "there is nothing to report on"
+        page.line(f"{report.verdict.upper()}  {said}", _COLOURS[report.verdict])
+    for note in report.notes if report.packages else report.notes[1:]:
+        page.line(f"note: {': '.join(filter(None, (place(note.file, note.line), note.text)))}")
+    if report.packages:
+        _footer(page, report)
     return file.getvalue()
 
 
@@ -80,9 +87,12 @@ def _package(page: _Page, package: PackageReport) -> None:
     page.line(f"{package.verdict.upper()}  {package.target or package.purl}", _COLOURS[package.verdict])
     page.line(f"{_MEANING[package.verdict]}.", indent=2)
     page.line(f"{package.purl}  {_short_digest(package.digest)}".rstrip(), "dim", 2)
+    for origin in package.origins:
+        how = "direct" if origin.direct else "transitive"
+        page.line(f"{reason(origin)} in {place(origin.file, origin.line)} ({how})", "dim", 2)
     if package.findings:
         page.gap()
-    groups = _alike(package.findings)
+    groups = alike(package.findings)
     for finding, phases in groups:
         if finding.verdict == package.verdict:
             _finding(page, finding, phases)
@@ -107,15 +117,6 @@ def _package(page: _Page, package: PackageReport) -> None:
     page.gap()
 
 
-def _alike(findings: tuple[Finding, ...]) -> list[tuple[Finding, list[str]]]:
-    """Findings that differ only in the phase, as the first of them and the phases. The JSON report has them all."""
-    groups: dict[tuple[str, str, str, str], tuple[Finding, list[str]]] = {}
-    for finding in findings:
-        key = (finding.verdict, finding.rule, finding.title, finding.package)
-        groups.setdefault(key, (finding, []))[1].append(finding.phase or "no phase")
-    return list(groups.values())
-
-
 def _finding(page: _Page, finding: Finding, phases: list[str]) -> None:
     style = "red" if finding.verdict == "malicious" else "yellow"
     page.line(f"{finding.verdict}: {finding.title}", style, 2)
@@ -128,6 +129,9 @@ def _finding(page: _Page, finding: Finding, phases: list[str]) -> None:
         page.line(f"way out: {', '.join(finding.ways_out)}", indent=4)
     for item in finding.evidence:
         who = f"  ({item.program})" if item.program else ""
+        if not item.line:  # of a lockfile: no moment, no process, no line of a recording
+            page.line(item.text, indent=4)
+            continue
         page.line(f"{item.at:8.3f}s  {item.text}{who}  [line {item.line}]", indent=4)
     page.gap()
 
