@@ -156,6 +156,17 @@ def _pypi(target: Target, upstream: Upstream, tags: tuple[str, ...], python: str
     )  # fmt: skip
 
 
+def file_of(artifact: Artifact, upstream: Upstream) -> tuple[str, str]:
+    """The address and file name of a PyPI artifact, by the pages that were just read. Raises TargetError where none
+    of them has its file."""
+    for registry in upstream.registries.for_pypi():
+        known = upstream.remembered(page_url(registry.url, artifact.name), SIMPLE_TYPES)
+        for file in _files(known) if known is not None else ():
+            if file.digest == artifact.digest:
+                return file.url, file.filename
+    raise TargetError(f"no index has the file of {artifact.name} {artifact.version} any more", "try again")
+
+
 def _page(target: Target, upstream: Upstream, url: str) -> list[ProjectFile]:
     """A project's files, however old the page where it has every file that the lockfile pins."""
     wanted = set(pinned.strongest(target.digests))

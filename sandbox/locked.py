@@ -8,63 +8,71 @@ archives takes longer than installing them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
-from sandbox import fetch, local_packages, manifests
+from sandbox import fetch, local_packages, manifests, pinned
 from sandbox.batches import Packed
-from sandbox.cache import Answer, Cache
+from sandbox.cache import STRONG, Answer, Cache
 from sandbox.errors import TargetError
-from sandbox.lockfiles import Locked
-from sandbox.plan import Artifact
+from sandbox.plan import Artifact, Toolchain
 from sandbox.registries import Registry
 from sandbox.targets import Target
-from sandbox.upstream import Upstream
+from sandbox.upstream import NotFoundError, Upstream
 
 _DESCRIPTION = "description 1"
 """Counts up where what is read of an archive changes."""
-_BEST_FIRST = ("sha512", "sha384", "sha256", "sha224", "sha1", "md5")
 
 
-class Unusable(Exception):  # no fault: an outcome of one entry
-    """Why an entry cannot be run here, in one sentence. `harmful` where the file is another than the lock says."""
-
-    def __init__(self, text: str, *, harmful: bool = False) -> None:
-        super().__init__(text)
-        self.harmful = harmful
-
-
-def best_digest(digests: Iterable[str]) -> str:
-    """The strongest of some digests, as `algorithm:hex`; empty where there is none."""
-    given = {digest.partition(":")[0]: digest for digest in digests}
-    return next((given[algorithm] for algorithm in _BEST_FIRST if algorithm in given), "")
+def packed(target: Target, location: str, upstream: Upstream, tools: Toolchain) -> Packed:
+    """The package that a target of a lockfile's entry means. Raises TargetError where its file is not there, or is not
+    what the lockfile says, and RegistryError where a registry fails."""
+    if target.ecosystem == "npm":
+        return _npm(target, location, upstream)
+    artifact = fetch.resolve_with(target, upstream, tags=tools.tags, python_version=tools.python_version)
+    url, filename = fetch.file_of(artifact, upstream)
+    return Packed(artifact=artifact, url=url, filename=filename)
 
 
-def npm_packed(entry: Locked, upstream: Upstream) -> Packed:
-    """The package that an npm lockfile's entry pins. Raises Unusable, and BaitboxError where a registry fails."""
-    digest = best_digest(entry.digests)
-    registry = upstream.registries.for_npm(entry.name)
-    usual = f"{registry.url}{entry.name}/-/{entry.name.rpartition('/')[2]}-{entry.version}.tgz"
-    url = entry.location if _is_at(registry, entry.location) else usual
-    if not digest:
-        artifact = fetch.resolve_with(Target.parse(f"npm:{entry.name}@{entry.version}"), upstream)
-        return Packed(artifact=artifact, url=usual)
+def light(target: Target) -> Artifact | None:
+    """What is known of a package before anything is fetched, enough to find it in the store; None where that is not
+    enough (of PyPI, which file of several would be taken)."""
+    digests = pinned.strongest(target.digests)
+    if target.ecosystem != "npm" or len(digests) != 1 or digests[0].partition(":")[0] not in STRONG:
+        return None
+    return _artifact(target, digests[0], manifests.Described(name="", version="", manifest={}, files=()))
+
+
+def _npm(target: Target, location: str, upstream: Upstream) -> Packed:
+    """By the usual address, without the package's metadata, which are megabytes for some and say nothing more."""
+    registry = upstream.registries.for_npm(target.name)
+    usual = f"{registry.url}{target.name}/-/{target.name.rpartition('/')[2]}-{target.requested}.tgz"
+    url = location if _is_at(registry, location) else usual
+    digests = pinned.strongest(target.digests)
+    if not digests:
+        return Packed(artifact=fetch.resolve_with(target, upstream), url=usual)
+    what = f"{target.name}@{target.requested}"
     try:
-        path, known = upstream.file(url, digest, f"{entry.name}@{entry.version}")
+        path, digest = upstream.file(url, digests[0], what)
+    except NotFoundError:
+        # Its address is an unusual one: the metadata name it.
+        artifact = fetch.resolve_with(target, upstream)
+        return Packed(artifact=artifact, url=usual)
     except TargetError as error:
-        raise Unusable(str(error), harmful="is not the file" in str(error)) from None
-    described = describe(path, known, "package.tgz", "npm", upstream.cache)
-    text = f"npm:{entry.name}@{entry.version}"
-    artifact = Artifact(
-        ecosystem="npm", name=entry.name, version=entry.version, target=text,
-        purl=local_packages.purl("npm", entry.name, entry.version), digest=known, spec=text.removeprefix("npm:"),
-        manifest=described.manifest, files=described.files, kind="registry",
+        raise TargetError(f"{what} is not what the lockfile says: {error}", error.hint) from None
+    described = describe(path, digest, "package.tgz", "npm", upstream.cache)
+    return Packed(artifact=_artifact(target, digest, described), url=url)
+
+
+def _artifact(target: Target, digest: str, described: manifests.Described) -> Artifact:
+    return Artifact(
+        ecosystem="npm", name=target.name, version=target.requested, target=target.text,
+        purl=local_packages.purl("npm", target.name, target.requested), digest=digest,
+        spec=f"{target.name}@{target.requested}", manifest=described.manifest, files=described.files, kind="registry",
     )  # fmt: skip
-    return Packed(artifact=artifact, url=url)
 
 
 def _is_at(registry: Registry, location: str) -> bool:
@@ -79,7 +87,7 @@ def _is_at(registry: Registry, location: str) -> bool:
 def describe(
     path: Path, digest: str, filename: str, ecosystem: Literal["npm", "pypi"], cache: Cache
 ) -> manifests.Described:
-    """What an archive says of itself, read once for each digest. Raises Unusable where it is no package."""
+    """What an archive says of itself, read once for each digest. Raises TargetError where it is no package."""
     key = f"{_DESCRIPTION} {ecosystem} {digest} {filename if ecosystem == 'pypi' else ''}"
     known = cache.answer(key)
     content = cache.read(known.blob) if known is not None else None
@@ -87,11 +95,11 @@ def describe(
         try:
             return msgspec.msgpack.decode(content, type=manifests.Described)
         except msgspec.DecodeError:
-            pass
+            pass  # an older baitbox's
     try:
         described = local_packages.describe(path, filename, ecosystem)
     except (ValueError, OSError) as error:
-        raise Unusable(f"its file is not a package that can be run: {error}") from None
+        raise TargetError(f"its file is not a package that can be run: {error}") from None
     with cache.writer() as writer:
         writer.write(msgspec.msgpack.encode(described))
         blob = writer.finish()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
-from sandbox import discovery, events, judge_batch, observe, persona, plan, profiles
+from sandbox import discovery, events, judge_batch, observe, persona, plan, reuse
 from sandbox.backends import Backend
 from sandbox.batches import MakesBatch, Packed
 from sandbox.cache import Cache
-from sandbox.pipeline import recording_file
+from sandbox.pipeline import profile_folders, recording_file
 from sandbox.progress import Progress
 from sandbox.registries import Registries
 from sandbox.settings import Settings
@@ -28,9 +29,16 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     backend: Backend
 
 
-def run(packed: Sequence[Packed], bench: Bench, progress: Progress, name: str = "batch") -> judge_batch.Judgement:
-    """Install and exercise these packages together. `name` is the recording's, where it is kept. Raises BackendError
-    where no guest can be made; whatever else goes wrong stands in the judgement."""
+def run(
+    packed: Sequence[Packed],
+    bench: Bench,
+    progress: Progress,
+    name: str = "batch",
+    took: Callable[[Path], None] | None = None,
+) -> judge_batch.Judgement:
+    """Install and exercise these packages together. `name` is the recording's, where it is kept; `took` is given the
+    recording before it is gone. Raises BackendError where no guest can be made; whatever else goes wrong stands in the
+    judgement."""
     ecosystem = packed[0].artifact.ecosystem
     makes: MakesBatch = discovery.load("batches", "BATCH")[ecosystem]
     batch = makes.batch(packed)
@@ -55,7 +63,9 @@ def run(packed: Sequence[Packed], bench: Bench, progress: Progress, name: str = 
         )  # fmt: skip
         problem = observe.observe(experiment, progress.step)
         read = events.read(recording)
-    sheets = profiles.load([profiles.profile_folder(), *bench.settings.profiles], ecosystem)
+        if took is not None:
+            took(recording)
+    sheets = reuse.sheets(profile_folders(bench.settings), ecosystem)
     judgement = judge_batch.judge_batch(read, sheets, discovery.load("rules", "RULE"))
     if problem:
         judgement = msgspec.structs.replace(judgement, unclear=(*judgement.unclear, f"a registry failed: {problem}"))
