@@ -21,7 +21,6 @@ from sandbox import (
     fingerprints,
     locked,
     pipeline,
-    report,
     reuse,
     scan_items,
     schedule,
@@ -159,15 +158,13 @@ class _Runs:
 
     def known(self, items: Sequence[Item], row: Scan | None) -> None:
         """Take what need not be run: what cannot be, what this scan had done before it was stopped, what is stored."""
-        open_ = {
-            id(item): item.report([f"not checked: {why}" for why in item.missing]) for item in items if not item.target
-        }
-        self._results.take(open_, "cannot be run")
+        unfit = [item for item in items if item.target is None]
+        said = {id(item): item.report([f"not checked: {why}" for why in item.missing]) for item in unfit}
+        self._results.take(said, "cannot be run")
         light = {id(item): locked.light(item.target) for item in items if item.target is not None and item.is_registry}
-        artifacts = [one for one in light.values() if one is not None]
-        self._recall({key: one for key, one in light.items() if one is not None}, artifacts, row)
+        self._recall({key: one for key, one in light.items() if one is not None}, row)
 
-    def _recall(self, wanted: dict[Key, Artifact], artifacts: Sequence[Artifact], row: Scan | None) -> None:
+    def _recall(self, wanted: dict[Key, Artifact], row: Scan | None) -> None:
         earlier = row.done() if row is not None and row.resumed else {}
         done = {
             key: earlier[artifact.purl, artifact.digest].report
@@ -188,8 +185,7 @@ class _Runs:
             return
         self._fetch([item for item in items if item.is_registry])
         light = {id(item): self._packed[id(item)].artifact for item in open_ if id(item) in self._packed}
-        self._recall({key: one for key, one in light.items() if key not in self._results.reports},
-                     list(light.values()), None)  # fmt: skip
+        self._recall({key: one for key, one in light.items() if key not in self._results.reports}, None)
         by_key = {self._packed[id(item)].key: item for item in reversed(items) if id(item) in self._packed}
         for ecosystem in ("npm", "pypi"):
             makes: MakesBatch | None = discovery.load("batches", "BATCH").get(ecosystem)
@@ -206,7 +202,7 @@ class _Runs:
     def _settle(
         self, makes: MakesBatch, held: list[Packed], wanted: list[Packed], by_key: dict[str, Item], name: str
     ) -> None:
-        world = _World(self, makes, by_key, name)
+        world = _World(self, makes, by_key, self._bench.persona.id)
         packed = {one.key: one for one in held}
 
         def told(reports: settle.Reports) -> None:
@@ -217,7 +213,7 @@ class _Runs:
         reports = settle.settle(held, world, told, [one.key for one in wanted])
         self._results.take({id(by_key[key]): one for key, one in reports.items()}, "settled")
 
-    def batch(self, makes: MakesBatch, packed: Sequence[Packed], name: str, took: Callable[[Path], None]) -> Judgement:
+    def batch(self, packed: Sequence[Packed], took: Callable[[Path], None]) -> Judgement:
         """Run some packages in one guest."""
         self._batches += 1
         return together.run(packed, self._bench, self._pace, f"together-{self._batches}", took)
@@ -270,21 +266,21 @@ class _Runs:
 class _World:
     """What runs packages, for `settle`."""
 
-    def __init__(self, runs: _Runs, makes: MakesBatch, by_key: dict[str, Item], name: str) -> None:
+    def __init__(self, runs: _Runs, makes: MakesBatch, by_key: dict[str, Item], persona: str) -> None:
         self._runs = runs
+        self._persona = persona
         self._makes = makes
         self._by_key = by_key
-        self._name = name
         self.recording: store.Packed | None = None
 
     def together(self, packed: Sequence[Packed]) -> Judgement:
         """See `settle.World`."""
 
         def took(recording: Path) -> None:
-            self.recording = store.pack(recording, self._runs._bench.persona.id)
+            self.recording = store.pack(recording, self._persona)
 
         self.recording = None
-        return self._runs.batch(self._makes, packed, self._name, took)
+        return self._runs.batch(packed, took)
 
     def alone(self, packed: Sequence[Packed]) -> settle.Reports:
         """See `settle.World`."""
@@ -359,8 +355,3 @@ def _placed(item: Item, found: PackageReport) -> PackageReport:
 
 def _hashed(*parts: object) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, enc_hook=str)).hexdigest()[:32]
-
-
-def verdict(packages: Sequence[PackageReport]) -> report.Verdict:
-    """The worst."""
-    return report.worst([one.verdict for one in packages])
