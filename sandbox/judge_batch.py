@@ -97,9 +97,12 @@ class _Batch:
                     self._guess(item.process, f"it may have been this package: {finding.title}")
 
     def deviations(self, judged: Judged) -> None:
-        """What no profile expects makes a suspect, also where no rule minds it."""
+        """What no profile expects makes a suspect, also where no rule minds it. Reading what is no bait is left to the
+        rules: an interpreter of this host looks for its libraries in places that no profile knows."""
         for verb, deeds in judged.deviations.items():
             for deed in deeds:
+                if verb == "read" and not deed.decoy:
+                    continue
                 said = f"unexpected: {verb} {shorten(escape(deed.subject), 100)}"
                 keys = self._of(deed.actor.package)
                 for key in keys:

@@ -89,6 +89,8 @@ class _Settling:
             return
         self._broken = 0
         before = set(self.alone)
+        if not seen.unclear and not seen.unattributed:
+            self._clear(seen)
         left = self._question(group, suspects, seen)
         guilty = {key for key in set(self.alone) - before if self.alone[key].findings}
         for one in suspects:
@@ -99,7 +101,6 @@ class _Settling:
                 self._narrow(group, seen)
             self.group(group)
             return
-        self._clear(seen)
         self.group(left)
 
     def finish(self) -> Reports:

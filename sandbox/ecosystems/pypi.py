@@ -21,7 +21,7 @@ MOST_SCRIPTS = 12
 BUDGET = 50_000
 """File names of the archive that are looked at."""
 _DEEPEST = 4
-_IMPORT_SECONDS = 45.0
+IMPORT_SECONDS = 45.0
 _HELP_SECONDS = 10.0
 _RUN_SECONDS = 5.0
 
@@ -135,7 +135,7 @@ class Pypi:
                 kind="install",
                 argv=(*command, spec),
                 cwd=project,
-                environment=_environment(tools, project),
+                environment=tool_environment(tools, project),
                 seconds=seconds,
             )
         ]
@@ -156,14 +156,14 @@ class Pypi:
             kind="start",
             argv=(python, "-c", "pass"),
             cwd=project,
-            environment=_environment(tools, project),
-            seconds=min(seconds, _IMPORT_SECONDS),
+            environment=tool_environment(tools, project),
+            seconds=min(seconds, IMPORT_SECONDS),
         )
         imports, notes = _imports(artifact, installed, start)
-        runs, more = _runs(artifact, installed, start, project)
+        runs, more = run_phases(artifact, installed, start, project)
         inner = "Modules inside the package that it does not import itself, and `python -m`, are not exercised."
         calls = "What the package does only when its functions are called, with arguments, is not exercised."
-        return [start, *imports, *runs, _shell(start)], [*notes, *more, inner, calls]
+        return [start, *imports, *runs, shell_phase(start)], [*notes, *more, inner, calls]
 
 
 ECOSYSTEM = Pypi()
@@ -187,7 +187,7 @@ def _spec(artifact: Artifact) -> str:
     return spec
 
 
-def _environment(tools: Toolchain, project: str) -> dict[str, str]:
+def tool_environment(tools: Toolchain, project: str) -> dict[str, str]:
     folders = [f"{project}/.venv/bin", "/usr/local/bin", "/usr/bin", "/bin"]
     for program in (tools.python, tools.node):
         folder = posixpath.dirname(program)
@@ -288,30 +288,29 @@ def _modules_installed(installed: Installed, names: list[str]) -> list[Module]:
     return sorted(modules.values(), key=lambda module: not module.own)
 
 
-def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[list[Phase], list[str]]:
-    """A fresh Python for every top-level module. The module named like the distribution has to import; where
-    there is none, one of its public ones has to; the others may want an extra that was not asked for."""
+class Way(msgspec.Struct, frozen=True):
+    """One module to import. `required`: it is named like the distribution; `public`: one of those has to import where
+    there is none of that name."""
+
+    name: str
+    required: bool
+    public: bool
+
+
+def ways_in(artifact: Artifact, installed: Installed) -> tuple[list[Way], list[str]]:
+    """The modules to import, the one named like the distribution first, and what is left out, one sentence each."""
     names = _names(artifact)
-    modules = _modules_of_wheel(names) if _is_wheel(artifact, names) else _modules_installed(installed, names)
+    modules = _modules_of_wheel(names) if is_wheel(artifact) else _modules_installed(installed, names)
     same = _plain(artifact.name)
     ordered = sorted(modules, key=lambda module: (_plain(module.name) != same, not module.own))
     kept = ordered[:MOST_MODULES]
     named = any(_plain(module.name) == same for module in kept)
     any_own = any(module.own for module in kept)
-    phases = []
+    ways = []
     for module in kept:
         top = module.name.partition(".")[0]
         public = (module.own or not any_own) and not top.startswith("_") and not _BESIDE.fullmatch(top)
-        phases.append(
-            msgspec.structs.replace(
-                start,
-                name=f"import:{module.name}",
-                kind="import",
-                argv=(start.argv[0], "-c", _IMPORT.format(module=module.name, failed=NOT_LOADED)),
-                required=_plain(module.name) == same,
-                either=f"import:{artifact.name}" if public and not named else "",
-            )
-        )
+        ways.append(Way(module.name, _plain(module.name) == same, public and not named))
     notes = []
     if len(names) == BUDGET:
         notes.append(f"The package has more than {BUDGET} files: modules among the others are not imported.")
@@ -319,7 +318,30 @@ def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[li
         notes.append("The package has no module to import: nothing is imported.")
     if len(ordered) > len(kept):
         notes.append(f"{len(ordered) - len(kept)} more modules are not imported: at most {MOST_MODULES} are.")
+    return ways, notes
+
+
+def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[list[Phase], list[str]]:
+    """A fresh Python for every top-level module. The module named like the distribution has to import; where
+    there is none, one of its public ones has to; the others may want an extra that was not asked for."""
+    ways, notes = ways_in(artifact, installed)
+    phases = [
+        msgspec.structs.replace(
+            start,
+            name=f"import:{way.name}",
+            kind="import",
+            argv=(start.argv[0], "-c", _IMPORT.format(module=way.name, failed=NOT_LOADED)),
+            required=way.required,
+            either=f"import:{artifact.name}" if way.public else "",
+        )
+        for way in ways
+    ]
     return phases, notes
+
+
+def is_wheel(artifact: Artifact) -> bool:
+    """Whether it is installed as it is, without a build."""
+    return _is_wheel(artifact, _names(artifact))
 
 
 def _entry_points(artifact: Artifact, group: str) -> list[str]:
@@ -345,7 +367,7 @@ def _scripts(artifact: Artifact, installed: Installed, project: str) -> list[str
     return list(dict.fromkeys(declared))
 
 
-def _runs(
+def run_phases(
     artifact: Artifact, installed: Installed, base: Phase, project: str
 ) -> tuple[list[Phase], list[str]]:
     """Each console script with `--help`, then without arguments; either may go on until it is stopped."""
@@ -376,7 +398,7 @@ def _runs(
     return phases, notes
 
 
-def _shell(base: Phase) -> Phase:
+def shell_phase(base: Phase) -> Phase:
     """A login shell reads the profile; the interactive one in it reads ~/.bashrc, whatever that does."""
     return msgspec.structs.replace(
         base,
