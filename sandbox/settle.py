@@ -188,13 +188,17 @@ class _Settling:
             return found is not None and any(finding.rule in rules for finding in found.findings)
 
         smallest = self._smallest(group, shows, keep=one)
+        tampered = [key for key in seen.changed_by.get(one.key, ()) if key in seen.suspects and key != one.key]
+        if smallest and any(other.key in tampered for other in smallest):
+            self._blame(one, [other.key for other in smallest if other.key in tampered], missed)
+            return
         others = [other.key for other in smallest or group if other.key != one.key]
         words = "found only together with" if smallest else "seen once, and not again, together with"
         names = self._names(others)
         self._add(one.key, [_only_together(finding, f"{words} {names}" if others else "") for finding in missed])
 
     def _blame(self, one: Packed, guilty: list[str], missed: list[Finding]) -> None:
-        """Somebody who is guilty anyway had changed what a package then ran: the deed is theirs."""
+        """Others had changed what a package then ran, and without them it does nothing: the deed is theirs."""
         for key in guilty:
             name = self._known[key].artifact.name
             self._add(key, [_through(finding, one.artifact.name, name) for finding in missed])
