@@ -19,7 +19,7 @@ from sandbox.report import Finding, PackageReport
 
 MANY_SUSPECTS = 12
 """When more are suspected at once, the likeliest are looked at first: one thief can make suspects of all."""
-MANY_SETS = 32
+MANY_SETS = 64
 """Guests with several packages, in all; then the rest is run one by one."""
 
 Reports = dict[str, PackageReport]
@@ -135,7 +135,7 @@ class _Settling:
     def _clear(self, seen: Judgement) -> None:
         found = {key: seen.packages[key] for key in seen.cleared if key in self._wanted and key not in self.alone}
         self.cleared.update(found)
-        self._told({key: report for key, report in found.items() if key not in self.added})
+        self._told({key: one for key, one in found.items() if key not in self.added and key not in self.doubts})
 
     def _run_alone(self, packed: Sequence[Packed]) -> None:
         new = [one for one in packed if one.key not in self.alone]
@@ -187,7 +187,9 @@ class _Settling:
             found = again.packages.get(one.key)
             return found is not None and any(finding.rule in rules for finding in found.findings)
 
-        smallest = self._smallest(group, shows, keep=one)
+        victims = [key for key, others in seen.changed_by.items() if one.key in others and key in self._known]
+        hints = [[self._known[key] for key in keys] for keys in (makers, victims)]
+        smallest = self._smallest(group, shows, keep=one, hints=hints)
         tampered = [key for key in seen.changed_by.get(one.key, ()) if key in seen.suspects and key != one.key]
         if smallest and any(other.key in tampered for other in smallest):
             self._blame(one, [other.key for other in smallest if other.key in tampered], missed)
@@ -235,28 +237,36 @@ class _Settling:
                 self.doubts.setdefault(one.key, []).append(f"by nobody that can be named: {seen.unclear[0]}")
 
     def _smallest(
-        self, group: list[Packed], shows: Callable[[Judgement], bool], keep: Packed | None = None
+        self,
+        group: list[Packed],
+        shows: Callable[[Judgement], bool],
+        keep: Packed | None = None,
+        hints: Sequence[Sequence[Packed]] = (),
     ) -> list[Packed] | None:
-        """The smallest set found that shows something (it holds `keep`), halving and then leaving out; None where not
-        even all of them show it again."""
+        """The smallest set found that shows something (it holds `keep`), by halves; None where not even all of them
+        show it again. `hints` are the likeliest companies, tried first."""
         if not self._shows(group, shows):
             return None
         fixed = [keep] if keep is not None else []
         pool = [one for one in group if one not in fixed]
-        parts = 2
-        while len(pool) + len(fixed) > 1 and pool and self._sets < MANY_SETS:
-            size = -(-len(pool) // parts)
-            chunks = [pool[start : start + size] for start in range(0, len(pool), size)]
-            tries = chunks + [[one for one in pool if one not in chunk] for chunk in chunks if len(chunks) > 2]
-            smaller = next((part for part in tries if self._shows([*fixed, *part], shows)), None)
-            if smaller is not None:
-                parts = 2 if smaller in chunks else max(parts - 1, 2)
-                pool = smaller
-            elif parts >= len(pool):
+        for company in hints:
+            if company and self._shows([*fixed, *company], shows):
+                pool = list(company)
                 break
-            else:
-                parts = min(2 * parts, len(pool))
-        return [*fixed, *pool]
+        while pool and not (fixed and self._shows(fixed, shows)):
+            # The shortest beginning that shows it ends with one that it takes.
+            low, high = 1, len(pool)
+            while low < high and self._sets < MANY_SETS:
+                middle = (low + high) // 2
+                if self._shows([*fixed, *pool[:middle]], shows):
+                    high = middle
+                else:
+                    low = middle + 1
+            if self._sets >= MANY_SETS:
+                return [*fixed, *pool[:high]]
+            fixed.append(pool[high - 1])
+            pool = pool[: high - 1]
+        return fixed
 
     def _shows(self, group: Sequence[Packed], shows: Callable[[Judgement], bool]) -> bool:
         return self._sets < MANY_SETS and shows(self._together(group))

@@ -29,11 +29,13 @@ class Piece(msgspec.Struct, frozen=True):
 
 class Layout(msgspec.Struct, frozen=True):
     """`places`: which piece (its number) stands in which folder, such as `node_modules/a/node_modules/b`. `needs`: by
-    piece, the names that it asks for and the pieces that answer. Pieces that stand nowhere are `left`."""
+    piece, the names that it asks for and the pieces that answer. `aside`: by folder, what stands below it though it does
+    not ask for it. Pieces that stand nowhere are `left`."""
 
     places: dict[str, int]
     needs: list[dict[str, int]]
     left: list[int]
+    aside: dict[str, dict[str, int]] = {}
 
 
 def arrange(pieces: Sequence[Piece]) -> Layout:
@@ -50,30 +52,44 @@ def arrange(pieces: Sequence[Piece]) -> Layout:
         if pieces[number].name != name:
             top.setdefault(name, number)  # an alias: the package under another name
     places = {f"node_modules/{name}": number for name, number in top.items()}
-    pending = deque(places)
-    most = 8 * len(pieces) + 64
-    while pending and len(places) < most:
+    _nest(places, needs, list(places))
+    held = set(places.values())
+    left, aside = [], dict[str, dict[str, int]]()
+    for number in range(len(pieces)):
+        if number not in held:
+            host = _host(pieces, places, needs, number)
+            if host:
+                name = pieces[number].name
+                places[f"{host}/node_modules/{name}"] = number
+                aside.setdefault(host, {})[name] = number
+                _nest(places, needs, [f"{host}/node_modules/{name}"])
+            else:
+                left.append(number)
+    return Layout(places, needs, left, aside)
+
+
+def _nest(places: dict[str, int], needs: Sequence[Mapping[str, int]], folders: Sequence[str]) -> None:
+    """Below each folder, what it asks for and would otherwise find another version of; and so on."""
+    pending = deque(folders)
+    while pending and len(places) < 8 * len(needs) + 64:
         folder = pending.popleft()
         for name, wanted in needs[places[folder]].items():
             if _found(places, folder, name) != wanted and folder.count("node_modules/") < _DEEPEST:
                 nested = f"{folder}/node_modules/{name}"
                 places[nested] = wanted
                 pending.append(nested)
-    held = set(places.values())
-    left = [number for number in range(len(pieces)) if number not in held]
-    return Layout(places, needs, [number for number in left if not _put_aside(pieces, places, needs, number)])
 
 
-def _put_aside(pieces: Sequence[Piece], places: dict[str, int], needs: list[dict[str, int]], number: int) -> bool:
-    """Nobody needs this version, and the top has another: it stands below a package that does not ask for its name."""
+def _host(pieces: Sequence[Piece], places: Mapping[str, int], needs: Sequence[Mapping[str, int]], number: int) -> str:
+    """For a version that nobody needs while the top has another: the folder of a package at the top below which it may
+    stand, since nothing there asks for its name; empty where there is none."""
     name = pieces[number].name
-    for place, host in list(places.items()):
-        nested = f"{place}/node_modules/{name}"
-        if place.count("node_modules/") == 1 and name not in needs[host] and nested not in places:
-            places[nested] = number
-            needs[host] = {**needs[host], name: number}
-            return True
-    return False
+    for place, host in places.items():
+        at_the_top = place.count("node_modules/") == 1 and pieces[host].name != name
+        inside = [one for where, one in places.items() if where.startswith(f"{place}/")] if at_the_top else []
+        if at_the_top and not any(name in needs[one] for one in (host, *inside)):
+            return place
+    return ""
 
 
 def closure(needs: Sequence[Mapping[str, int]], some: Sequence[int]) -> set[int]:

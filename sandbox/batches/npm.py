@@ -142,7 +142,7 @@ class NpmBatch:
         bins = _bins(artifact)
         if bins:
             entry["bin"] = bins
-        needs = self._layout.needs[number]
+        needs = {**self._layout.needs[number], **self._layout.aside.get(place, {})}
         if needs:
             entry["dependencies"] = {
                 name: _spec(name, self._packed[one].artifact) for name, one in sorted(needs.items())
