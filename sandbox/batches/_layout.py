@@ -29,8 +29,8 @@ class Piece(msgspec.Struct, frozen=True):
 
 class Layout(msgspec.Struct, frozen=True):
     """`places`: which piece (its number) stands in which folder, such as `node_modules/a/node_modules/b`. `needs`: by
-    piece, the names that it asks for and the pieces that answer. `aside`: by folder, what stands below it though it does
-    not ask for it. Pieces that stand nowhere are `left`."""
+    piece, the names that it asks for and the pieces that answer. `aside`: by folder, what stands below it though it
+    does not ask for it. Pieces that stand nowhere are `left`."""
 
     places: dict[str, int]
     needs: list[dict[str, int]]
@@ -53,10 +53,9 @@ def arrange(pieces: Sequence[Piece]) -> Layout:
             top.setdefault(name, number)  # an alias: the package under another name
     places = {f"node_modules/{name}": number for name, number in top.items()}
     _nest(places, needs, list(places))
-    held = set(places.values())
     left, aside = [], dict[str, dict[str, int]]()
     for number in range(len(pieces)):
-        if number not in held:
+        if number not in places.values():
             host = _host(pieces, places, needs, number)
             if host:
                 name = pieces[number].name
@@ -87,7 +86,8 @@ def _host(pieces: Sequence[Piece], places: Mapping[str, int], needs: Sequence[Ma
     for place, host in places.items():
         at_the_top = place.count("node_modules/") == 1 and pieces[host].name != name
         inside = [one for where, one in places.items() if where.startswith(f"{place}/")] if at_the_top else []
-        if at_the_top and not any(name in needs[one] for one in (host, *inside)):
+        free = f"{place}/node_modules/{name}" not in places
+        if at_the_top and free and not any(name in needs[one] for one in (host, *inside)):
             return place
     return ""
 
