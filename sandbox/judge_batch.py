@@ -120,7 +120,7 @@ class _Batch:
                 self._suspect(key, "its file was never fetched, so it was not installed")
         failed = [text for _, text in general if text]
         self._blame_failed_scripts(bool(failed))
-        lost = list(judge.lost(self._facts))
+        lost = self._lost()
         broken = bool(failed or lost or missing or not self._facts.plans)
         for text in [*missing, *failed, *lost]:
             self._note(text)
@@ -135,6 +135,19 @@ class _Batch:
             loads=self._named(self._loads()),
             likely=tuple(key for key, member in self._members.items() if member.starts),
         )
+
+    def _lost(self) -> list[str]:
+        """What sensors missed. What the gateway could not look into of one package's own is a gap in that one alone."""
+        kept = []
+        for event in self._facts.lost:
+            process = self._facts.table.processes.get(event.process) if event.sensor == "gateway" else None
+            keys = self._of(process.actor.package) if process is not None else []
+            for key in keys:
+                self._suspect(key, f"not all that it sent was looked into: {shorten(event.reason, 100)}")
+            if not keys:
+                kept.append(event)
+        self._facts.lost[:] = kept
+        return list(judge.lost(self._facts))
 
     def _of(self, package: str) -> list[str]:
         return self._keys.get(package_key(self._header.ecosystem, package), []) if package else []

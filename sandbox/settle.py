@@ -85,7 +85,7 @@ class _Settling:
         seen = self._together(group, support)
         suspects = [self._known[key] for key in seen.suspects if key in self._known]
         if seen.broken:
-            self._mend(group, suspects)
+            self._mend(group, suspects, seen)
             return
         self._broken = 0
         before = set(self.alone)
@@ -142,12 +142,16 @@ class _Settling:
         if new:
             self.alone.update(self._world.alone(new))
 
-    def _mend(self, group: list[Packed], suspects: list[Packed]) -> None:
-        """The set could not be installed or watched: without those at fault, where that shows, else in halves."""
+    def _mend(self, group: list[Packed], suspects: list[Packed], seen: Judgement) -> None:
+        """The set could not be installed or watched: without those at fault, where that shows, else in halves. What
+        was found all the same is not lost."""
         self._broken += 1
-        at_fault = [one for one in suspects if one.key not in self.alone]
-        if at_fault and len(at_fault) < len(group):
-            self._run_alone(at_fault)
+        if seen.unattributed:
+            self._narrow(group, seen)
+        if suspects:
+            self._run_alone(suspects)
+            for one in suspects:
+                self._compare(one, group, seen)
             self.group(group)
             return
         middle = len(group) // 2

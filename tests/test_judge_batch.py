@@ -198,6 +198,16 @@ def test_a_lost_record_clears_nobody() -> None:
     assert judgement.cleared == []
 
 
+def test_what_one_sent_and_nobody_could_look_into_is_a_gap_in_that_one() -> None:
+    batch = made("a", "b")
+    batch.load("a")
+    sender = batch.load("b")
+    batch.add(events.SensorLost, process=sender, sensor="gateway", reason="more layers than are undone", count=1)
+    judgement = batch.judged()
+    assert not judgement.broken
+    assert judgement.cleared == [key("a")]
+
+
 def test_a_failed_installation_points_to_whose_script_failed() -> None:
     batch = Batch("a", "b")
     root = batch.install()

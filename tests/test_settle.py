@@ -222,6 +222,13 @@ def test_one_with_whom_nothing_can_be_installed_does_not_spoil_the_rest(blame_sc
     assert len(world.questioned) < 6
 
 
+def test_what_was_found_in_a_set_that_broke_is_not_lost() -> None:
+    """p3 steals only beside p7, and breaks the set that shows it."""
+    with_seven: Deed = lambda here: "p7" in here  # noqa: E731
+    world = Table(NAMES, together_only={"p3": (with_seven, finding("p3"))}, broken={"p3"})
+    assert accused(world.settle()) == {"p3": "suspicious"}
+
+
 def test_a_dependent_is_not_accused_of_what_it_loads_nor_cleared() -> None:
     world = Table(
         NAMES, guilty={"p2": [finding("p2")]}, loads={"p6": ("p2",)},
