@@ -246,12 +246,16 @@ def _exercise(
 
 
 def _load(ways: Sequence[npm.Way]) -> str:
-    """A program that loads everything in turn. It says that it came to the end by a code of its own, which it only
-    sets: what the modules have begun goes on until it is done."""
-    listed = json.dumps([[int(way.mode == "import"), way.specifier, int(way.counts)] for way in ways])
+    """A program that loads everything in turn, no file twice. It says that it came to the end by a code of its own,
+    which it only sets: what the modules have begun goes on until it is done."""
+    files = {way.file: number for number, way in enumerate(ways, start=1) if way.file}
+    listed = json.dumps(
+        [[int(way.mode == "import"), way.specifier, int(way.counts), files.get(way.file, -1)] for way in ways]
+    )
     needed = "0" if any(way.counts for way in ways) else "1"
     return (
-        f"process.execArgv = []; (async () => {{ let loaded = {needed}; for (const [module, name, counts] of {listed}) "
-        "{ try { if (module) await import(name); else require(name); loaded |= counts } "
+        f"process.execArgv = []; (async () => {{ let loaded = {needed}; const done = new Set(); "
+        f"for (const [module, name, counts, file] of {listed}) {{ if (done.has(file)) continue; "
+        "try { if (module) await import(name); else require(name); loaded |= counts; if (file > 0) done.add(file) } "
         f"catch (error) {{ console.error(error) }} }} process.exitCode = loaded ? {ALL_TRIED} : {NOT_LOADED} }})()"
     )

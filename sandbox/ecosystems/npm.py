@@ -225,6 +225,8 @@ class Way(msgspec.Struct, frozen=True):
     specifier: str
     mode: str
     counts: bool
+    file: str = ""
+    """The file that Node reaches by it, where that is known."""
 
 
 def ways_in(artifact: Artifact, files: frozenset[str], node_version: str) -> tuple[list[Way], list[str]]:
@@ -245,7 +247,7 @@ def ways_in(artifact: Artifact, files: frozenset[str], node_version: str) -> tup
         counts = (entry.subpath == "." or not has_main) and (not extension or extension in _LOADABLE)
         for mode in _modes(entry, artifact.manifest, files, node_version):
             file = entry.required if mode == "require" else entry.imported
-            ways.append(Way(*_specifier(artifact.name, entry.subpath, file or ""), mode, counts))
+            ways.append(Way(*_specifier(artifact.name, entry.subpath, file or ""), mode, counts, file or ""))
     notes = []
     if not ways:
         kind = "only type declarations" if _is_types_only(artifact.manifest, files) else "no module to load"
