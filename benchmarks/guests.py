@@ -53,7 +53,7 @@ def guest(ecosystem: str, files: dict[str, bytes], *, traced: bool, registry: An
             registries=registries,
             cache=cache,
             persona=who,
-            backend=pipeline.choose_backend("native"),
+            backend=pipeline.choose_backend(settings),
             limits=plan.Limits(),
             seconds=300.0,
             recording=Path(folder) / "recording.jsonl",

@@ -15,20 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox import __version__, discovery, errors, signals, store_commands
-from sandbox.errors import BaitboxError, TargetError, UsageError
+from sandbox import __version__, discovery, errors, image_commands, signals, store_commands
+from sandbox.errors import BaitboxError, UsageError
 from sandbox.options import offers
 from sandbox.output import emit
 
 if TYPE_CHECKING:
-    from sandbox.events import Recording
     from sandbox.progress import Progress
-    from sandbox.reporters import Reporter
+    from sandbox.reporters import Recordings, Reporter
     from sandbox.schedule import Outcome
     from sandbox.settings import Settings
-
-WIDTH = 100
-"""Of a report that no terminal shows."""
 
 app = typer.Typer(
     name="baitbox",
@@ -39,6 +35,7 @@ app = typer.Typer(
 )
 
 app.add_typer(store_commands.app, name="store")
+app.add_typer(image_commands.app, name="image")
 
 Targets = Annotated[
     list[str],
@@ -50,6 +47,18 @@ Targets = Annotated[
     ),
 ]
 RecordingFile = Annotated[Path, typer.Argument(metavar="RECORDING", help="A file kept by `check --keep`.")]
+Subject = "A recording (a .jsonl file), or a target: it is run then."
+Before = Annotated[str, typer.Argument(metavar="A", help=f"What was. {Subject}")]
+After = Annotated[str, typer.Argument(metavar="B", help=f"What is now. {Subject}")]
+Subjects = Annotated[
+    list[str],
+    typer.Argument(metavar="TARGET|RECORDING", help=f"{Subject} Several are merged.", show_default=False),
+]
+_SHEETS = "Write packages/<ecosystem>/<name>.yaml into this folder instead of to stdout."
+Style = Annotated[
+    str,
+    typer.Option("--format", metavar="terminal|json", help="How it is written. [terminal]", show_default=False),
+]
 Name = Annotated[str, typer.Argument(metavar="[NAME]", help="Show this one in full.", show_default=False)]
 
 
@@ -80,8 +89,9 @@ def baitbox(
 
 @app.command(short_help="Run each TARGET in a guest full of bait, and judge what it did.")
 @offers(
-    "backend", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
-    "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist", "quiet",
+    "backend", "image", "runtime", "personas", "format", "output", "reports", "fail_on", "allow_inconclusive",
+    "timeout", "jobs", "keep", "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist",
+    "quiet",
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
@@ -97,7 +107,7 @@ for _name, _command in discovery.load("commands", "COMMAND").items():
 
 
 @app.command(short_help="Judge a RECORDING again; nothing is run.")
-@offers("format", "output", "fail_on", "allow_inconclusive", "profiles")
+@offers("format", "output", "reports", "fail_on", "allow_inconclusive", "profiles")
 def judge(recording: RecordingFile, **flags: Any) -> int:
     """Judge a RECORDING again, with the rules and profiles of today. Nothing is run."""
     from sandbox import schedule
@@ -110,6 +120,53 @@ def judge(recording: RecordingFile, **flags: Any) -> int:
     return _report(schedule.Outcome(report), settings)
 
 
+@app.command(short_help="Say what B does and A does not: versions, or recordings.")
+@offers(
+    "backend", "personas", "fail_on", "allow_inconclusive", "timeout", "keep", "profiles", "cache", "sdist", "quiet"
+)  # fmt: skip
+def diff(before: Before, after: After, style: Style = "terminal", **flags: Any) -> int:
+    """Say what B does and A does not, and the other way round, without the noise of single runs. Exits 11 where B is
+    malicious, whatever A did; 10 where B does something new that no profile expects; 0 where it does not."""
+    from sandbox import behaviour, differences, schedule, subjects
+
+    _known_style(style)
+    sides = [before, after]
+    settings = _settings(flags, [one for one in sides if not subjects.is_recording(one)])
+    old, new = schedule.recorded(sides, settings)
+    sheets = subjects.sheets_for(old + new, settings.profiles)
+    found = behaviour.compare_all([one for _, one in old], [one for _, one in new], sheets)
+    emit(differences.as_json(found) if style == "json" else differences.as_text(found))
+    return differences.exit_code(found, settings.fail_on, allow_inconclusive=settings.allow_inconclusive)
+
+
+@app.command(short_help="Propose a profile from what packages did; to be reviewed.")
+@offers("backend", "personas", "timeout", "keep", "profiles", "cache", "sdist", "quiet")
+def learn(
+    targets: Subjects,
+    output: Annotated[Path | None, typer.Option("--output", metavar="DIR", help=_SHEETS, show_default=False)] = None,
+    **flags: Any,
+) -> int:
+    """Propose profile entries for all that no profile expects, each with its evidence. They are refused until somebody
+    has reviewed them. Exits 11, and learns nothing of it, where a rule calls it malicious or bait was touched; 5 where
+    something was not seen."""
+    from sandbox import discovery, entries, schedule, subjects
+    from sandbox import learn as learns
+
+    settings = _settings(flags, [one for one in targets if not subjects.is_recording(one)])
+    recorded = [one for found in schedule.recorded(targets, settings) for one in found]
+    sheets = subjects.sheets_for(recorded, settings.profiles)
+    proposal = learns.propose(recorded, sheets, discovery.load("rules", "RULE"))
+    for text in learns.talk(proposal):
+        print(text, file=sys.stderr)
+    files = {name: entries.as_yaml(name, sheet) for name, sheet in proposal.sheets.items()}
+    if output is not None:
+        for path in subjects.write(output, files):
+            print(f"note: proposed {path}", file=sys.stderr)
+    elif files:
+        emit("\n---\n".join(files.values()))
+    return learns.exit_code(proposal)
+
+
 @app.command()
 def show(
     recording: RecordingFile,
@@ -120,8 +177,9 @@ def show(
 ) -> int:
     """Show a RECORDING: its timeline and its process tree."""
     from sandbox import show as shows
+    from sandbox import subjects
 
-    read = _recording(recording)
+    read = subjects.read(recording)
     parts = [shows.tree(read)] if tree else [shows.timeline(read, all=everything), shows.tree(read)]
     emit("\n\n".join(part.rstrip("\n") for part in parts))
     return errors.EXIT_CLEAN
@@ -130,25 +188,19 @@ def show(
 @app.command(short_help="Say what works on this machine, and what to do.")
 def doctor(
     network: Annotated[bool, typer.Option("--network", help="Also try to reach the registries.")] = False,
-    style: Annotated[
-        str,
-        typer.Option(
-            "--format", metavar="terminal|json", help="How it is written. [terminal]", show_default=False
-        ),
-    ] = "terminal",
+    style: Style = "terminal",
 ) -> int:
     """Say what works on this machine, and what to do about what does not. Exits 4 where no guest can be
     made."""
     from sandbox import doctor as doctors
 
-    if style not in ("terminal", "json"):
-        raise UsageError(f"--format cannot be {style!r}", "one of: terminal, json")
+    _known_style(style)
     settings = _settings({})
     checks = doctors.examine(settings.cache)
     if network:
         checks += doctors.registries()
     emit(doctors.as_json(checks) if style == "json" else doctors.table(checks))
-    return errors.EXIT_CLEAN if doctors.native_works(checks) else errors.BackendError.exit_code
+    return errors.EXIT_CLEAN if doctors.any_works(checks) else errors.BackendError.exit_code
 
 
 @app.command()
@@ -216,9 +268,9 @@ def _judge(settings: Settings, work: Callable[[Settings, Progress], Outcome]) ->
     """Do the work with its progress shown, tell its errors, write the report, and return the exit code."""
     import msgspec
 
-    from sandbox import kept, progress
+    from sandbox import kept, progress, written
 
-    with kept.folder(settings.keep, _reporter(settings).recorded) as keep:
+    with kept.folder(settings.keep, written.recorded(settings)) as keep:
         with progress.shown(settings.quiet) as display:
             outcome = work(msgspec.structs.replace(settings, keep=keep), display)
         for target, error in outcome.errors:
@@ -226,45 +278,31 @@ def _judge(settings: Settings, work: Callable[[Settings, Progress], Outcome]) ->
         return _report(outcome, settings, None if settings.keep else keep)
 
 
-def _recording(path: Path) -> Recording:
-    from sandbox import events
-
-    try:
-        return events.read(path)
-    except OSError as error:
-        raise TargetError(f"the recording {path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise TargetError(f"{path} is not a recording: {error}") from None
-
-
-def _reporter(settings: Settings) -> Reporter:
-    found: Reporter = discovery.load("reporters", "REPORTER")[settings.format]
-    return found
+def _known_style(style: str) -> None:
+    if style not in ("terminal", "json"):
+        raise UsageError(f"--format cannot be {style!r}", "one of: terminal, json")
 
 
 def _report(outcome: Outcome, settings: Settings, private: Path | None = None) -> int:
-    """Write the report as the settings say, and return the exit code. `private` is the folder of recordings that the
+    """Write the reports as the settings say, and return the exit code. `private` is the folder of recordings that the
     user does not keep."""
-    from sandbox import kept
+    from sandbox import kept, written
     from sandbox.plaintext import escape
 
-    reporter = _reporter(settings)
     report, recordings = kept.recordings(outcome.report, private)
-    given = recordings if reporter.recorded else None
-    if settings.output is None:
+
+    def show(reporter: Reporter, given: Recordings | None) -> None:
         emit(reporter.render(report, width=_width(), colour=_colour(), recordings=given))
-    else:
-        text = reporter.render(report, width=WIDTH, colour=False, recordings=given)
-        try:
-            settings.output.write_text(text, encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            raise UsageError(f"the report cannot be written to {settings.output}: {error.strerror}") from None
+
+    written.write(settings, report, recordings, show)
     for problem in recordings.problems.values():
         print(f"note: not all is in the report: {escape(problem)}", file=sys.stderr)
     return exit_code(outcome, settings)
 
 
 def _width() -> int:
+    from sandbox.written import WIDTH
+
     return min(shutil.get_terminal_size((WIDTH, 24)).columns, 140) if sys.stdout.isatty() else WIDTH
 
 

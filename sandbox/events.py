@@ -37,9 +37,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_d
 class PlannedPhase(msgspec.Struct, frozen=True):
     """A phase that the plan wants; coverage is judged against it. `required` phases must end with exit code 0 to
     count as run; the others only have to have run (a `--help` may exit 1), being stopped at their limit included
-    where `open_ended`. Phases with the same non-empty `either` cover one thing: one that exits 0 is enough. Where
-    several packages are installed together, `package` and `version` are the one that the phase exercises (empty:
-    all of them), and `complete` the exit code by which alone it says that it came to its end."""
+    where `open_ended`. An import counts as run unless it says NOT_LOADED. Phases with the same non-empty `either` load
+    the same file: one that ran is enough. Where several packages are installed together, `package` and `version` are
+    the one that the phase exercises (empty: all of them), and `complete` the exit code by which alone it says that it
+    came to its end."""
 
     name: str
     kind: str

@@ -16,17 +16,17 @@ import msgspec
 
 from sandbox import events, profiles
 from sandbox.backends import Backend
-from sandbox.plan import Artifact, Limits, Toolchain
+from sandbox.plan import Artifact, Limits, Tools
 from sandbox.registries import Registries
 from sandbox.store import RunKey
-from sandbox.toolchain import HostTools
 from sandbox.warden import PROGRAM
 
 PLAN_SOURCES = ("ecosystems", "plan.py")
 """What makes an artifact's phases."""
 SENSOR_SOURCES = (
-    "backends", "bait.py", "decoys", "furniture.py", "gateway", "guest.py", "link.py", "machine.py", "observe.py",
-    "persona.py", "recorder.py", "repository.py", "streams.py", "warden",
+    "backends", "bait.py", "containers.py", "decoys", "furniture.py", "gateway", "guest.py", "image_tools.py",
+    "images.py", "link.py", "machine.py", "observe.py", "persona.py", "recorder.py", "repository.py", "streams.py",
+    "toolchain.py", "warden",
 )  # fmt: skip
 """What makes the guest, its bait and its internet, and what sees."""
 JUDGE_SOURCES = (
@@ -45,7 +45,7 @@ def run_key(
     limits: Limits,
     seconds: float,
     registries: Registries,
-    tools: HostTools,
+    tools: Tools,
     backend: Backend,
 ) -> RunKey:
     """What a run of this artifact, here and now, is known by."""
@@ -54,7 +54,7 @@ def run_key(
         digest=artifact.digest,
         plan=plan_key(artifact, limits, seconds, registries),
         personas=tuple(sorted(set(personas))),
-        guest=guest_key(backend, tools.toolchain, tools.programs),
+        guest=guest_key(backend, tools),
         sensors=sensors_key(),
     )
 
@@ -69,18 +69,13 @@ def plan_key(artifact: Artifact, limits: Limits, seconds: float, registries: Reg
     return _hashed(what, limits, seconds, sources, source_key(PLAN_SOURCES))
 
 
-def guest_key(backend: Backend, tools: Toolchain, programs: Sequence[str] = ()) -> str:
-    """The backend and the package managers, for people to read, and a digest over everything about them. A backend
-    whose guests are made from an image says which by a method `identity`."""
-    identity = getattr(backend, "identity", None)
-    image = str(identity()) if callable(identity) else ""
-    named = [
-        f"{name} {version}"
-        for name in ("node", "npm", "python", "pip")
-        if (version := getattr(tools, f"{name}_version"))
-    ]
-    words = [backend.name, *filter(None, [image]), *named]
-    return f"{', '.join(words)} ({_hashed(backend.name, image, tools, programs, platform.machine())})"
+def guest_key(backend: Backend, tools: Tools) -> str:
+    """The backend and the package managers, for people to read, and a digest over everything about them."""
+    have = tools.toolchain
+    versions = {name: getattr(have, f"{name}_version") for name in ("node", "npm", "python", "pip")}
+    named = [f"{name} {version}" for name, version in versions.items() if version]
+    words = ", ".join([backend.name, *named])
+    return f"{words} ({_hashed(backend.name, tools.identity, have, tools.programs, platform.machine())})"
 
 
 @cache

@@ -32,7 +32,7 @@ def judge(recording: Recording, profiles: Profiles, rules: Mapping[str, Rule]) -
     expectations = profiles.for_recording(header)
     case = Case(facts, Judged(facts, expectations))
     findings, failed = ask(case, rules)
-    phases, missing = _coverage(facts)
+    phases, missing, allowed = _coverage(facts, expectations)
     missing = [*without_means(header, profiles, rules), *failed, *missing]
     return PackageReport(
         purl=purl(header),
@@ -40,7 +40,7 @@ def judge(recording: Recording, profiles: Profiles, rules: Mapping[str, Rule]) -
         digest=header.digest,
         verdict=verdict(findings, missing),
         findings=findings,
-        expected=tuple(_expected(expectations)),
+        expected=(*allowed, *_expected(expectations)),
         coverage=Coverage(
             personas=(header.persona,) if header.persona else (),
             phases=tuple(phases),
@@ -137,26 +137,36 @@ def without_means(header: Header, profiles: Profiles, rules: Mapping[str, Rule])
         yield "no installation was planned"
 
 
-def _coverage(facts: Facts) -> tuple[list[PhaseCoverage], list[str]]:
-    """How each planned phase went, and why the verdict cannot be clean, one sentence each."""
+def _coverage(facts: Facts, expectations: Expectations) -> tuple[list[PhaseCoverage], list[str], list[str]]:
+    """How each planned phase went; why the verdict cannot be clean, one sentence each; and which imports raised that
+    may, each with the reason that its package's profile gives."""
     started = {start.phase for start in facts.phase_starts}
     phases: list[PhaseCoverage] = []
     missing: list[str] = []
+    allowed: list[str] = []
     groups: dict[str, list[bool]] = {}
     for planned in facts.planned:
         end = facts.phase_ends.get(planned.name)
         coverage, counts = phase(planned, planned.name in started, end, facts.header.persona)
         phases.append(coverage)
+        why = expectations.why_it_may_fail(planned.name) if _raised(planned, end) else ""
+        if why:
+            allowed.append(why)
         if planned.either:
-            groups.setdefault(planned.either, []).append(coverage.status == "ran")
-        elif not counts:
+            groups.setdefault(planned.either, []).append(coverage.status == "ran" or bool(why))
+        elif not counts and not why:
             missing.append(f"the phase {shorten(planned.name, 100)} {coverage.detail}")
     for name, results in groups.items():
         if not any(results):
             missing.append(f"none of the {len(results)} ways to {shorten(name, 100)} succeeded")
     if not facts.plans:
         missing.append("what to run after the installation was never planned")
-    return phases, [*missing, *lost(facts)]
+    return phases, [*missing, *lost(facts)], allowed[:_MOST_EXPECTED]
+
+
+def _raised(planned: PlannedPhase, end: PhaseEnded | None) -> bool:
+    """Whether an import came to an end of its own and was not loaded."""
+    return planned.kind == "import" and end is not None and end.status == "exited" and end.code == NOT_LOADED
 
 
 def lost(facts: Facts) -> Iterator[str]:
@@ -176,8 +186,9 @@ def lost(facts: Facts) -> Iterator[str]:
 
 
 def phase(planned: PlannedPhase, started: bool, end: PhaseEnded | None, persona: str) -> tuple[PhaseCoverage, bool]:
-    """How a phase went, and whether it counts as run. A command that is not required may exit as it likes, but
-    not be killed, fail to start, or be stopped where it should have come to an end."""
+    """How a phase went, and whether it counts as run. A command that is not required may exit as it likes (an import
+    is only planned so for a reason that `not_exercised` says), but not be killed, fail to start, or be stopped where
+    it should have come to an end."""
     status: Literal["ran", "failed", "timeout", "skipped"]
     seconds = 0.0 if end is None else end.seconds
     if end is None:
@@ -189,6 +200,8 @@ def phase(planned: PlannedPhase, started: bool, end: PhaseEnded | None, persona:
         counts = fine or not planned.required
         status = "ran" if fine or (counts and planned.kind != "import") else "failed"
         detail = f"exited with {end.code}" if end.code != planned.complete else ""
+        if _raised(planned, end):
+            detail = "raised, and was not loaded" if planned.required or planned.either else "raised, as it may"
     elif end.status == "timeout":
         counts = planned.open_ended
         status, detail = "timeout", f"was stopped at its limit of {end.seconds:.0f} s"

@@ -27,7 +27,7 @@ from sandbox.targets import Target
 
 def check(asked: str | Target, settings: Settings, progress: Progress) -> PackageReport:
     """Run one package among bait and judge what it did. Raises BaitboxError where that cannot be done."""
-    from sandbox import fetch, fingerprints, reuse, toolchain
+    from sandbox import fetch, fingerprints, reuse
     from sandbox.cache import Cache
     from sandbox.registries import registry_settings
 
@@ -35,9 +35,10 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
     # A package under test must not choose, by an .npmrc of its own, where the user's token is sent.
     own = target.kind == "folder" and inside_package(Path.cwd(), [Path(target.path)])
     registries = registry_settings(project=None if own or not target.project_settings else Path())
-    cache, tools = Cache(settings.cache), toolchain.find()
+    cache = Cache(settings.cache)
     ecosystem = discovery.load("ecosystems", "ECOSYSTEM")[target.ecosystem]
-    backend = choose_backend(settings.backend)
+    backend = choose_backend(settings)
+    tools = backend.tools(progress.step)
     tools.require(ecosystem.programs)
     progress.step(f"fetching {target.text}")
     python = tools.toolchain
@@ -128,16 +129,21 @@ def together(packages: list[PackageReport]) -> PackageReport:
     )
 
 
-def choose_backend(wanted: str) -> Backend:
-    """The backend of that name, or for `auto` the first that can make guests here. Raises BackendError."""
+def choose_backend(settings: Settings) -> Backend:
+    """The backend that is set, or for `auto` the first that can make guests here: native, unless an image or a runtime
+    is named. Raises BackendError, and UsageError for settings that it cannot follow."""
+    wanted = settings.backend
+    if wanted == "auto" and (settings.image or settings.runtime):
+        wanted = "docker"
     backends: dict[str, Backend] = discovery.load("backends", "BACKEND")
     if wanted != "auto" and wanted not in backends:
         raise UsageError(f"there is no backend {wanted!r}", f"one of: auto, {', '.join(sorted(backends))}")
     problems = {}
     for name in [wanted] if wanted != "auto" else sorted(backends, key=lambda name: name != "native"):
-        problem = backends[name].missing()
+        backend = backends[name].configure(settings)
+        problem = backend.missing()
         if problem is None:
-            return backends[name]
+            return backend
         problems[name] = problem
     what, hint = next(iter(problems.values()))
     raise BackendError(f"no guest can be made here: {what}", f"{hint}; `baitbox doctor` says more")
@@ -145,16 +151,14 @@ def choose_backend(wanted: str) -> Backend:
 
 def vet(settings: Settings) -> None:
     """Raise UsageError for a setting that would fail only when all the work is done."""
-    from sandbox import profiles
+    from sandbox import profiles, written
 
     personas(settings)
     if settings.profiles:
         profiles.load(profile_folders(settings), "npm")
     if settings.keep is not None:
         _make_folder(settings.keep)
-    output = settings.output
-    if output is not None and (output.is_dir() or not os.access(output.absolute().parent, os.W_OK | os.X_OK)):
-        raise UsageError(f"the report cannot be written to {output}: it is a folder, or its folder cannot be written")
+    written.vet(settings)
 
 
 def profile_folders(settings: Settings) -> list[Path]:

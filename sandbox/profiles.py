@@ -8,7 +8,7 @@ entry that names it in full: no wildcard ever covers bait.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -33,6 +33,8 @@ _REGISTRIES = "<registries>"
 _PACKAGE = "<package>"
 _PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _MANY_PAGES = 500
+PROPOSED = "proposed:"
+"""How the `why` of an entry begins that `baitbox learn` wrote and nobody has reviewed: such an entry is refused."""
 _AT = re.compile(r"^(?P<message>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
 
 Why = Annotated[str, msgspec.Meta(min_length=8)]
@@ -70,12 +72,21 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return () if found is msgspec.UNSET else found
 
 
+class MayFail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Import phases of this package, by their full names, that may raise, and why that is ordinary."""
+
+    why: Why
+    phases: Globs
+
+
 class Sheet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One YAML file."""
 
     about: str = ""
     extends: str = ""
     expect: tuple[Expectation, ...] = ()
+    may_fail: tuple[MayFail, ...] = ()
+    """Only in a package's own sheet: an import that raises and stands here does not make the run inconclusive."""
 
 
 class Entry(msgspec.Struct, frozen=True, eq=False):
@@ -111,6 +122,11 @@ class Profiles:
         for name in sorted(self._sheets):
             for path, sheet in self._sheets[name]:
                 yield name, path, sheet
+
+    def with_sheets(self, sheets: Mapping[str, Sheet]) -> Profiles:
+        """These profiles and further sheets, by their ids, which are taken as they are."""
+        further = {name: [*self._sheets.get(name, []), (Path(), sheet)] for name, sheet in sheets.items()}
+        return Profiles({**self._sheets, **further}, self.ecosystem)
 
     def chain(self, name: str) -> list[Entry]:
         """The entries of a sheet and of all that it extends, its own first."""
@@ -198,6 +214,16 @@ class Expectations:
         self.used: dict[Entry, str] = {}
         """The entries that explained something out of the ordinary (bait, or by a package's own sheet), each with
         the first thing that it explained."""
+        self._sheet = f"packages/{profiles.ecosystem}/{package_key(profiles.ecosystem, header.package)}"
+
+    def why_it_may_fail(self, phase: str) -> str:
+        """The sheet and the reason for which an import of the package under test may raise; empty without one."""
+        for name, _, sheet in self._profiles.sheets():
+            if name == self._sheet:
+                for entry in sheet.may_fail:
+                    if phase in entry.phases:
+                        return f"{name}: {phase}: {entry.why}"
+        return ""
 
     def page(self, role: str, package: str, kind: str) -> _Page:
         """The page for a role of a package in a kind of phase; made once."""
@@ -235,6 +261,18 @@ class Expectations:
                     self.used.setdefault(entry, deed.subject)
                 return entry
         return None
+
+    def explain_by_own(self, deed: Deed) -> Entry | None:
+        """The entry of the package's own sheet that makes a deed ordinary, whatever is so for everybody."""
+        package = package_key(self._profiles.ecosystem, deed.actor.package)
+        common = {entry.source for entry in self._common}
+        entries = [
+            entry
+            for entry in self._profiles.chain(f"packages/{self._profiles.ecosystem}/{package}")
+            if entry.source not in common and _applies(entry.expectation, deed.actor.role, deed.kind)
+        ]
+        page = _Page(entries, self._header, package)
+        return page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)
 
 
 def _names_the_package(expectation: Expectation) -> bool:
@@ -298,6 +336,11 @@ def registry_hosts(header: Header) -> list[str]:
     return [host for host in dict.fromkeys(hosts) if host]
 
 
+def is_plain_name(package: str) -> bool:
+    """Whether a package's name, which comes from the guest, is one: no wildcard, and no path out of a folder."""
+    return bool(_PLAIN_NAME.fullmatch(package))
+
+
 def package_key(ecosystem: str, name: str) -> str:
     """A package's name as its sheet's file is called."""
     return re.sub(r"[-_.]+", "-", name).lower() if ecosystem == "pypi" else name
@@ -321,6 +364,8 @@ def load(folders: Sequence[Path], ecosystem: str) -> Profiles:
         for path in _files(folder, ecosystem):
             name = path.relative_to(folder).with_suffix("").as_posix()
             sheets.setdefault(name, []).append((path, _read(path)))
+            if sheets[name][-1][1].may_fail and not name.startswith("packages/"):
+                raise UsageError(f"{path}: may_fail: only in the sheet of a package")
     for found in sheets.values():
         for path, sheet in found:
             if sheet.extends and sheet.extends not in sheets:
@@ -363,11 +408,17 @@ def _read(path: Path) -> Sheet:
         problem = _problem(entry)
         if problem:
             raise UsageError(f"{path}: expect[{number}]{problem}")
+    for number, excused in enumerate(sheet.may_fail):
+        wrong = next((name for name in excused.phases if not name.startswith("import:") or "*" in name), None)
+        if wrong is not None:
+            raise UsageError(f"{path}: may_fail[{number}].phases: {wrong!r} is not the full name of an import phase")
     return sheet
 
 
 def _problem(entry: Expectation) -> str:
     """What is wrong with an entry that has the right types; empty where nothing is."""
+    if entry.why.lstrip().lower().startswith(PROPOSED):
+        return ".why: a proposal that nobody has reviewed: check it, and say the reason in its place"
     verbs = [verb for verb in VERBS if entry.globs(verb)]
     if not verbs:
         return f": says nothing: one of {', '.join(VERBS)} is needed"

@@ -317,7 +317,7 @@ def since(packages: Sequence[PackageReport], last: FinishedScan | None) -> tuple
 
 
 def _bench(settings: Settings) -> together.Bench:
-    backend = pipeline.choose_backend(settings.backend)
+    backend = pipeline.choose_backend(settings)
     return together.Bench(
         settings=msgspec.structs.replace(settings, backend=backend.name),
         tools=toolchain.find(),

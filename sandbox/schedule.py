@@ -9,24 +9,30 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import msgspec
 import psutil
 
-from sandbox import __version__, report
+from sandbox import __version__, report, subjects
 from sandbox.errors import BaitboxError
-from sandbox.progress import Prefixed, Progress
+from sandbox.progress import Prefixed, Progress, shown
 from sandbox.settings import Settings
 from sandbox.signals import LISTENED
 from sandbox.targets import Target
+
+TOLD = signal.SIGUSR1
+"""What ends a worker. No signal that a terminal sends: those reach the workers too, and whether they count is for the
+parent to say, which may have been started to ignore them (a background job, nohup)."""
 
 STOP_SECONDS = 20.0
 """How long a worker may take to end its guest before it is killed (the guest then dies with it)."""
@@ -59,7 +65,7 @@ def check_all(
     from sandbox.pipeline import choose_backend
 
     began = time.monotonic()
-    backend = choose_backend(settings.backend).name
+    backend = choose_backend(settings).name
     progress.step(f"guests are made by the {backend} backend")
     settings = msgspec.structs.replace(settings, backend=backend)
     jobs = min(workers(settings), len(targets))
@@ -82,6 +88,25 @@ def check_all(
         for target, result in zip(targets, results, strict=True)
     )
     return Outcome(assemble(packages, time.monotonic() - began, backend), errors)
+
+
+def recorded(texts: Sequence[str], settings: Settings) -> list[list[subjects.Named]]:
+    """The recordings that each text stands for: a recording, or a target, which is run for each persona. One after
+    the other, because the same one may stand there several times. Raises BaitboxError where one cannot be had."""
+    from sandbox import pipeline
+
+    found = []
+    if not all(map(subjects.is_recording, texts)):
+        pipeline.vet(settings)
+    with tempfile.TemporaryDirectory(prefix="baitbox-") as scratch, shown(settings.quiet) as display:
+        for number, text in enumerate(texts, start=1):
+            paths = [text]
+            if not subjects.is_recording(text):
+                folder = (settings.keep or Path(scratch)) / (f"{number}" if len(texts) > 1 else "")
+                outcome = check_all([text], msgspec.structs.replace(settings, keep=folder), display)
+                paths = [path for package in outcome.report.packages for path in package.recordings]
+            found.append([(Path(path).name, subjects.read(Path(path))) for path in paths])
+    return found
 
 
 def assemble(packages: Sequence[report.PackageReport], seconds: float, backend: str = "") -> report.Report:
@@ -109,11 +134,11 @@ def spread(
     """Run `work` for every target on any executor; results in the targets' order. What is still waiting
     when one raises (an interrupt, a bug) is not begun."""
     # An interrupt that hits a worker while it starts would print its traceback: workers begin with it blocked.
-    signal.pthread_sigmask(signal.SIG_BLOCK, LISTENED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*LISTENED, TOLD})
     try:
         futures = {executor.submit(work, target, settings): place for place, target in enumerate(targets)}
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, LISTENED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*LISTENED, TOLD})
     results: list[Any] = [None] * len(targets)
     try:
         for future in as_completed(futures):
@@ -159,14 +184,13 @@ _stopped: Any = None
 
 
 def _begin_worker(steps: Any, stopped: Any) -> None:
-    """A worker minds an interrupt only while it works: an idle one would print a traceback."""
+    """A worker minds its parent only while it works: an idle one would print a traceback."""
     global _steps, _stopped  # set once, before any work, in a process that does nothing else
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _steps, _stopped = steps, stopped
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):  # which a whole process group gets: our parent tells us
-        signal.signal(number, lambda *_: None)  # not SIG_IGN, which the guest would inherit
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, LISTENED)
+    for number in (*LISTENED, TOLD):  # the first three a whole process group gets: our parent tells us
+        signal.signal(number, _deaf)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*LISTENED, TOLD})
 
 
 def _end_with_parent() -> None:
@@ -177,21 +201,25 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _deaf(_number: int, _frame: FrameType | None) -> None:
+    """Does nothing. Not SIG_IGN, which the guest would inherit."""
+
+
 def _interrupted(_number: int, _frame: FrameType | None) -> None:
     # Once is enough: what follows is the guest's end, which must not be interrupted.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(TOLD, _deaf)
     raise KeyboardInterrupt
 
 
 def work(check: Check, target: str | Target, settings: Settings) -> report.PackageReport | BaitboxError:
     """Check one target in a worker."""
-    signal.signal(signal.SIGINT, _interrupted)
+    signal.signal(TOLD, _interrupted)
     try:
         if _stopped.is_set():
             raise KeyboardInterrupt
         return _attempt(check, target, settings, Prefixed(Remote(_steps), text(target)))
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(TOLD, _deaf)
 
 
 @contextmanager
@@ -222,14 +250,13 @@ def pool(jobs: int, progress: Progress) -> Iterator[Executor]:
 
 
 def _stop_workers() -> None:
-    """Interrupt every worker, and again until it is gone: one that is only just beginning does not listen yet.
-    (Ctrl-C on a terminal reaches them by itself; an interrupt sent to this process alone does not.)"""
+    """Interrupt every worker, and again until it is gone: one that is only just beginning does not listen yet."""
     deadline = time.monotonic() + STOP_SECONDS
     while workers_left := multiprocessing.active_children():
         late = time.monotonic() > deadline
         for worker in workers_left:
             with suppress(ProcessLookupError):
-                os.kill(worker.pid or 0, signal.SIGKILL if late else signal.SIGINT)
+                os.kill(worker.pid or 0, signal.SIGKILL if late else TOLD)
         workers_left[0].join(timeout=0.2)
 
 

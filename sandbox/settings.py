@@ -40,6 +40,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "native", "docker"],
         Meta(description="Where the guest runs."),
     ] = "auto"
+    image: Annotated[
+        str,
+        Meta(
+            description="Docker: the image that guests are made of, with its own npm or pip.",
+            extra={"metavar": "IMAGE", "shown": "one that baitbox builds"},
+        ),
+    ] = ""
+    runtime: Annotated[
+        str,
+        Meta(
+            description="Docker: the OCI runtime that makes the container.",
+            extra={"metavar": "NAME", "shown": "the daemon's"},
+        ),
+    ] = ""
     personas: Annotated[
         tuple[str, ...],
         Meta(
@@ -49,12 +63,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ("laptop",)
     format: Annotated[
         str,
-        Meta(description="How the report is written.", extra={"choices": "reporters"}),
+        Meta(description="How the report is written.", extra={"metavar": "FORMAT", "choices": "reporters"}),
     ] = "terminal"
     output: Annotated[
         Path | None,
         Meta(description="Write the report here instead of to stdout.", extra={"metavar": "FILE"}),
     ] = None
+    reports: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Write one more report, of this format, to this file; may be repeated.",
+            extra={"flag": "--report", "metavar": "FORMAT=FILE"},
+        ),
+    ] = ()
     fail_on: Annotated[
         Literal["malicious", "suspicious"],
         Meta(description="From which verdict on a finding fails the run."),
@@ -162,15 +183,16 @@ def options() -> dict[str, Option]:
 def _option(field: msgspec.structs.FieldInfo) -> Option:
     bare, meta = get_args(field.type)
     extra = meta.extra or {}
-    choices = get_args(bare) if get_origin(bare) is Literal else names_in(extra.get("choices", ""))
+    offered = names_in(extra.get("choices", ""))
+    choices = get_args(bare) if get_origin(bare) is Literal else offered
     default = f"{field.default:g}" if isinstance(field.default, float) else f"{field.default}"
-    if field.default in (None, (), msgspec.NODEFAULT) or bare is bool:
+    if field.default in (None, (), "", msgspec.NODEFAULT) or bare is bool:
         default = ""
     return Option(
         name=field.name,
         type=bare,
         annotated=field.type,
-        help=meta.description or "",
+        help=f"{meta.description} One of: {', '.join(offered)}." if offered else meta.description or "",
         flag=extra.get("flag", "--" + field.name.replace("_", "-")),
         environment=ENVIRONMENT_PREFIX + field.name.upper(),
         key=field.name.replace("_", "-"),
@@ -180,11 +202,12 @@ def _option(field: msgspec.structs.FieldInfo) -> Option:
 
 
 def names_in(folder: str) -> tuple[str, ...]:
-    """The ids that `sandbox/<folder>` offers, from its file names alone: nothing is imported for `--help`."""
+    """The ids that `sandbox/<folder>` offers, as options have them (`allow-scripts` for `allow_scripts.py`), from its
+    file names alone: nothing is imported for `--help`."""
     if not folder:
         return ()
     files = (Path(__file__).parent / folder).glob("*.py")
-    return tuple(sorted(file.stem for file in files if not file.stem.startswith("_")))
+    return tuple(sorted(file.stem.replace("_", "-") for file in files if not file.stem.startswith("_")))
 
 
 def load(
@@ -212,8 +235,24 @@ def load(
         if value is not None and value != []:
             values[name] = _convert(known[name], value, known[name].flag)
     settings = Settings(**values)
-    _check_format(settings.format)
+    for name in (settings.format, *(name for name, _ in report_files(settings.reports))):
+        _check_format(name)
+    _check_files(settings)
     return settings
+
+
+def report_files(texts: Iterable[str]) -> list[tuple[str, Path]]:
+    """Format and file of each `FORMAT=FILE`. Raises UsageError for what is none."""
+    found: list[tuple[str, Path]] = []
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file) or "\0" in file:
+            raise UsageError(f"{text!r} names no report", "--report FORMAT=FILE, such as --report sarif=baitbox.sarif")
+        try:
+            found.append((name, Path(file).expanduser()))
+        except RuntimeError as error:  # ~NAME, of a user that there is not
+            raise UsageError(f"{text!r} names no file: {error}") from None
+    return found
 
 
 def inside_package(folder: Path, packages: Iterable[Path]) -> bool:
@@ -263,7 +302,16 @@ def _to_path(kind: type[Any], value: Any) -> Any:
     raise ValueError("not a path")
 
 
+def _check_files(settings: Settings) -> None:
+    """Two reports in one file would be the last of them."""
+    given = [*(file for _, file in report_files(settings.reports)), *([settings.output] if settings.output else [])]
+    files = [os.path.abspath(file) for file in given]
+    for file in files:
+        if files.count(file) > 1:
+            raise UsageError(f"two reports cannot be written to {file}")
+
+
 def _check_format(name: str) -> None:
     names = names_in("reporters")
-    if name not in names:
+    if name.replace("_", "-") not in names:
         raise UsageError(f"there is no report format {name!r}", f"there are: {', '.join(names)}")

@@ -17,6 +17,7 @@ import pytest
 from sandbox import __version__, cli, discovery, errors, events, report, schedule
 from sandbox.errors import BackendError, BaitboxError, RegistryError, TargetError, UsageError
 from sandbox.settings import Settings
+from tests.launch import interruptible
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("check", "judge", "show", "doctor", "rules", "decoys", "profiles")
@@ -125,6 +126,25 @@ def test_the_report_can_go_to_a_file(results: dict[str, Any], capsys: pytest.Cap
     assert json.loads(Path("report.json").read_text()) == {"verdict": "clean"}
     assert cli.run(["check", "npm:x", "--output", "no/report.json"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: the report cannot be written to no/")
+
+
+def test_several_reports_come_of_one_run_and_change_no_exit_code(
+    results: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    results["outcome"] = outcome(package("suspicious"))
+    assert cli.run(["check", "npm:x", "--report", "json=a.json", "--report", "terminal=b.txt"]) == 10
+    assert len(results["calls"]) == 1
+    for text in (capsys.readouterr().out, Path("a.json").read_text(), Path("b.txt").read_text()):
+        assert json.loads(text) == {"verdict": "suspicious"}
+
+
+@pytest.mark.parametrize("text", ["json", "xml=a", "json=no/a.json", "json=."])
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    results: dict[str, Any], capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    assert cli.run(["check", "npm:x", "--report", text]) == 2
+    assert results["calls"] == []
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 def recorded(path: Path) -> Path:
@@ -304,7 +324,7 @@ def test_ctrl_c_ends_the_command_with_one_word() -> None:
         "cli.main()"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+        interruptible(sys.executable, "-c", code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     )
     assert child.stdout and child.stderr
     assert child.stdout.readline() == b"ready\n"

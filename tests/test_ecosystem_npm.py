@@ -124,17 +124,73 @@ def test_a_node_that_requires_modules_is_given_the_chance() -> None:
     assert names(phases)[:2] == ["import:pkg (require)", "import:pkg (import)"]
 
 
-def test_the_main_entry_has_to_load_one_way_and_sub_paths_only_have_to_be_tried() -> None:
-    phases, _notes = exercise(artifact(*DUAL))
-    imports = [phase for phase in phases if phase.kind == "import"]
-    assert [phase.either for phase in imports] == ["import:pkg", "import:pkg", "", ""]
-    assert not any(phase.required for phase in imports)
+def needed(phases: list[Phase]) -> dict[str, tuple[bool, str]]:
+    """Import: (must it load, the group of which one must)."""
+    return {
+        phase.name.removeprefix("import:pkg"): (phase.required, phase.either)
+        for phase in phases
+        if phase.kind == "import"
+    }
 
 
-def test_without_a_main_entry_one_of_the_sub_paths_has_to_load() -> None:
-    manifest = {"exports": {"./a": "./a.js", "./b": "./b.js"}}
+def test_every_entry_point_has_to_load_and_one_way_is_enough_for_one_file() -> None:
+    one_file = {"exports": {".": "./index.js", "./a": "./a.js"}}
+    assert needed(exercise(artifact(one_file, ("package.json", "index.js", "a.js")))[0]) == {
+        " (require)": (True, "import:pkg"),
+        " (import)": (True, "import:pkg"),
+        "/a (require)": (True, ""),
+    }
+    two_files = {"exports": {".": {"import": "./index.mjs", "require": "./index.cjs"}}}
+    phases, _notes = exercise(artifact(two_files, ("package.json", "index.mjs", "index.cjs")))
+    assert needed(phases) == {" (require)": (True, ""), " (import)": (True, "")}
+
+
+PEERS = {
+    "exports": {".": "./index.js", "./react": "./react.js", "./gone": "./gone.js"},
+    "peerDependencies": {"react": "*", "@vue/core": "*", "needed": "*"},
+    "peerDependenciesMeta": {
+        "react": {"optional": True},
+        "@vue/core": {"optional": True},
+        "needed": {"optional": False},
+    },
+}
+PEER_FILES = ("package.json", "index.js", "react.js")
+
+
+def test_a_sub_path_may_want_an_optional_peer_that_nothing_brought() -> None:
+    phases, notes = exercise(artifact(PEERS, PEER_FILES))
+    assert needed(phases)["/react (require)"] == (False, "")
+    assert needed(phases)[" (require)"] == (True, "import:pkg")
+    (note,) = [note for note in notes if "held against" in note]
+    assert note.startswith("2 entry points may want an optional peer that is not installed (react, @vue/core)")
+
+
+def test_a_sub_path_whose_peers_are_there_has_to_load() -> None:
+    directories, _files = ECOSYSTEM.wanted(artifact(PEERS, PEER_FILES), PROJECT)
+    modules = f"{PROJECT}/node_modules"
+    assert {modules, f"{modules}/@vue"} <= set(directories)
+    there = Installed(listings={modules: (("react", True),), f"{modules}/@vue": (("core", True),)})
+    phases, notes = exercise(artifact(PEERS, PEER_FILES), installed=there)
+    assert needed(phases)["/react (require)"] == (True, "")
+    assert needed(phases)["/gone (require)"] == (False, ""), "the archive has no such file"
+    assert any(note.startswith("1 entry points name absent files") for note in notes)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    ["x", [], {"react": True}, {"react": {"optional": 1}}, {"../x": {"optional": True}}, {"": {"optional": True}}],
+)
+def test_a_peer_that_is_no_peer_excuses_nothing(meta: object) -> None:
+    phases, _notes = exercise(artifact({**PEERS, "peerDependenciesMeta": meta}, PEER_FILES))
+    assert needed(phases)["/react (require)"] == (True, "")
+
+
+def test_without_a_main_entry_one_of_the_excused_has_to_load() -> None:
+    manifest = {**PEERS, "exports": {"./a": "./a.js", "./b": "./b.js"}}
     phases, _notes = exercise(artifact(manifest, ("package.json", "a.js", "b.js")))
-    assert {phase.either for phase in phases if phase.kind == "import"} == {"import:pkg"}
+    assert needed(phases) == {"/a (require)": (False, "import:pkg"), "/b (require)": (False, "import:pkg")}
+    plain, _notes = exercise(artifact({"exports": manifest["exports"]}, ("package.json", "a.js", "b.js")))
+    assert needed(plain) == {"/a (require)": (True, ""), "/b (require)": (True, "")}
 
 
 def test_what_is_loaded_is_quoted() -> None:
@@ -223,7 +279,7 @@ def test_a_main_file_that_installing_makes_is_found_afterwards() -> None:
 
 def test_a_style_package_is_tried_and_need_not_load() -> None:
     phases, _notes = exercise(artifact({"main": "normal.css"}, ("package.json", "normal.css")))
-    assert [phase.either for phase in phases if phase.kind == "import"] == [""]
+    assert needed(phases) == {" (require)": (False, "")}
 
 
 def test_bins_run_with_help_and_without_arguments() -> None:
@@ -433,3 +489,31 @@ def test_no_manifest_makes_it_raise(
 def test_the_format_of_a_file(file: str, expected: str) -> None:
     files = {"package.json", "dist/cjs/package.json"}
     assert _entry_points.file_format(file, {"type": "module"}, files) == expected
+
+
+@pytest.mark.parametrize(
+    ("manifest", "foreign"),
+    [
+        ({}, False),
+        ({"os": ["linux"], "cpu": ["x64", "arm64"]}, False),
+        ({"os": ["darwin"]}, True),
+        ({"os": "win32"}, True),
+        ({"os": ["!linux"]}, True),
+        ({"os": ["!win32"]}, False),
+        ({"os": ["any"]}, False),
+        ({"os": ["darwin", "linux"]}, False),
+        ({"cpu": ["mips"]}, True),
+        ({"libc": ["no-such-libc"]}, True),
+        ({"os": [], "cpu": 7, "libc": [None, {}]}, False),
+    ],
+)
+def test_what_is_for_another_system_is_forced_and_need_not_load(manifest: dict[str, Any], foreign: bool) -> None:
+    item = artifact({"name": "pkg", "main": "index.js", **manifest}, ("package.json", "index.js"))
+    (install,) = ECOSYSTEM.install(item, TOOLS, PROJECT, 60.0)
+    assert ("--force" in install.argv) is foreign
+    assert install.argv[-1] == "pkg@1.0.0"
+    phases, notes = exercise(item)
+    imports = [phase for phase in phases if phase.kind == "import"]
+    assert len(imports) == 2  # tried all the same
+    assert all(bool(phase.either) is not foreign for phase in imports)
+    assert any("another system" in note for note in notes) is foreign

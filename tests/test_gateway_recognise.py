@@ -267,6 +267,16 @@ def test_split_inside_one_message() -> None:
     assert Recogniser(TOKENS).feed(1, "header", lines.encode())
 
 
+def test_split_over_headers_of_changing_names() -> None:
+    recogniser = Recogniser(TOKENS)
+    matches = []
+    for place in range(0, len(SECRET), 8):
+        own = f"X-A-{place}: {SECRET[place : place + 4]}\r\nX-B-{place}: {SECRET[place + 4 : place + 8]}"
+        sent = f"Host: evil.test\r\nUser-Agent: node\r\n{own}\r\nAccept: */*\r\nSec-Fetch-Mode: cors"
+        matches += recogniser.feed("flow", "header", sent.encode())
+    assert TOKENS[0] in {match.token for match in matches + [match for _, match in recogniser.flush()]}
+
+
 def test_split_over_processes_that_share_a_stream() -> None:
     recogniser = Recogniser(TOKENS)
     matches = []

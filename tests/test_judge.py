@@ -154,6 +154,21 @@ def test_how_other_phases_count(phase: PlannedPhase, end: dict[str, Any] | None,
     assert report.coverage.not_exercised == ("A thing.",)
 
 
+def test_an_import_that_raised_is_missing_unless_a_profile_says_why() -> None:
+    planned = [PlannedPhase("import:black", "import"), PlannedPhase("import:blackd", "import")]
+    whole = phases((planned[0], {"code": 0}), (planned[1], {"code": NOT_LOADED}))
+    report = verdict(whole)
+    assert report.verdict == "inconclusive"
+    assert report.coverage.missing == ("the phase import:blackd raised, and was not loaded",)
+    header = msgspec.structs.replace(whole.header, ecosystem="pypi", package="Black")
+    excused = verdict(Recording(header, whole.events))
+    assert excused.verdict == "clean"
+    assert excused.coverage.phases[2].status == "failed"
+    assert excused.expected[0].startswith("packages/pypi/black: import:blackd: ")
+    killed = phases((planned[1], {"status": "killed", "signal": 9}))
+    assert verdict(Recording(header, killed.events)).verdict == "inconclusive", "only raising is explained"
+
+
 WAYS = [PlannedPhase(f"import:x ({way})", "import", False, False, "import:x") for way in ("require", "import")]
 
 

@@ -253,6 +253,38 @@ def test_a_circle_of_sheets_ends(tmp_path: Path) -> None:
     assert [entry.source for entry in found.chain("npm")] == ["base"]
 
 
+MAY_FAIL = "may_fail:\n  - phases: ['import:x/sub (require)']\n    why: it needs a database\n"
+
+
+def test_an_import_that_may_fail_is_named_in_its_package_s_own_sheet(tmp_path: Path) -> None:
+    sheets = load([folder(tmp_path, **{"packages__npm__x": MAY_FAIL, "packages__npm__y": "about: y"})], "npm")
+    known = sheets.for_recording(Header(ecosystem="npm", package="x"))
+    said = "packages/npm/x: import:x/sub (require): it needs a database"
+    assert known.why_it_may_fail("import:x/sub (require)") == said
+    assert known.why_it_may_fail("import:x/sub") == ""
+    assert known.why_it_may_fail("import:x (require)") == ""
+    other = sheets.for_recording(Header(ecosystem="npm", package="y"))
+    assert other.why_it_may_fail("import:x/sub (require)") == ""
+
+
+@pytest.mark.parametrize(
+    ("sheet", "text", "said"),
+    [
+        ("npm", MAY_FAIL, "may_fail: only in the sheet of a package"),
+        ("packages__npm__x", MAY_FAIL.replace("import:", "run:"), "is not the full name of an import phase"),
+        ("packages__npm__x", MAY_FAIL.replace("sub", "*"), "is not the full name of an import phase"),
+        ("packages__npm__x", MAY_FAIL.replace("    why: it needs a database\n", ""), "may_fail[0]: Object missing"),
+        ("packages__npm__x", MAY_FAIL.replace("it needs a database", "x"), "may_fail[0].why"),
+        ("packages__npm__x", MAY_FAIL + "    when: never\n", "may_fail[0]: Object contains unknown field `when`"),
+        ("packages__npm__x", "may_fail:\n  - phases: []\n    why: it needs a database\n", "may_fail[0].phases"),
+    ],
+)
+def test_what_may_fail_is_read_strictly(tmp_path: Path, sheet: str, text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load([folder(tmp_path, **{sheet: text})], "npm")
+    assert said in str(caught.value)
+
+
 def test_no_profiles_are_no_profiles() -> None:
     assert len(Profiles({}, "npm")) == 0
     assert Profiles({}, "npm").for_recording(HEADER).explain(deed("read", "/usr/x")) is None

@@ -173,7 +173,7 @@ def test_what_a_registry_gives_out_under_another_digest_is_not_run(
     lock = tmp_path / "package-lock.json"
     lock.write_text(locks.npm_lock({name: locks.package("1.0.0", b"another") for name in ("a", "b")}))
     settings = Settings(backend="native", cache=tmp_path / "cache", store=tmp_path / "store")
-    if scan.pipeline.choose_backend("auto").name != "native":
+    if scan.pipeline.choose_backend(Settings()).name != "native":
         pytest.skip("no native guests here")
     with Registry(archives) as registry:
         monkeypatch.setenv("npm_config_registry", registry.npm_url)
@@ -188,7 +188,7 @@ def test_a_batchs_result_is_known_apart_from_one_alone(tmp_path: Path, registrie
     settings = Settings(store=tmp_path, cache=tmp_path)
     bench = together.Bench(
         settings=settings, tools=scan.toolchain.find(), registries=registries, cache=Cache(tmp_path),
-        persona=scan.pipeline.personas(settings)[0], backend=scan.pipeline.choose_backend("auto"),
+        persona=scan.pipeline.personas(settings)[0], backend=scan.pipeline.choose_backend(settings),
     )  # fmt: skip
     memory = scan_memory.Memory(bench, lambda _: None)
     target = Target(text="npm:a@1.0.0", ecosystem="npm", name="a", requested="1.0.0", digests=(locks.digest(b"x"),))

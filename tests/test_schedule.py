@@ -53,8 +53,8 @@ class Backend:
     name = "native"
 
 
-def chosen(wanted: str) -> Backend:
-    if wanted == "docker":
+def chosen(settings: Settings) -> Backend:
+    if settings.backend == "docker":
         raise BackendError("no guest can be made here", "start Docker")
     return Backend()
 
@@ -162,7 +162,9 @@ def interrupt_when(files: list[Path]) -> None:
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Path]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run where it is ignored
     yield tmp_path
+    signal.signal(signal.SIGINT, before)
     assert multiprocessing.active_children() == []
 
 

@@ -28,7 +28,10 @@ ACTING = frozenset({
 })  # fmt: skip
 """What nothing right of the recording may import: sockets, processes, clocks, the environment."""
 
-RIGHT_OF_THE_RECORDING = ("judge", "report", "events", "profiles", "rules", "reporters", "show", "lockfiles", "changes")
+RIGHT_OF_THE_RECORDING = (
+    "judge", "report", "events", "profiles", "rules", "reporters", "show", "behaviour", "noise", "learn", "differences",
+    "lockfiles", "changes",
+)  # fmt: skip
 STARTS_PROGRAMS = ("process", "backends")
 REACHES_OUT = ("fetch", "upstream", "gateway.registry")
 ONLY_IMPORTED_BY = {

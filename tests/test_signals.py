@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.launch import interruptible
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -21,7 +23,7 @@ def started(body: str, before: str = "") -> subprocess.Popen[str]:
     lines += [f"    {line}" for line in body.splitlines()]
     code = "\n".join([*lines, "signals.run(command)"])
     child: subprocess.Popen[str] = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        interruptible(sys.executable, "-c", code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert child.stdout is not None and child.stdout.readline() == "ready\n"
     return child

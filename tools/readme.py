@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 
 README = Path(__file__).parent.parent / "README.md"
+COMMANDS: tuple[tuple[str, ...], ...] = ((), ("check",), ("gate",))
+"""Whose help is shown."""
 
 
 def help_text(*command: str) -> str:
@@ -26,8 +28,8 @@ def help_text(*command: str) -> str:
 
 
 def help_block() -> str:
-    """The help of the program and of its main command."""
-    shown = [f"$ baitbox {' '.join([*command, '--help'])}\n{help_text(*command)}" for command in ((), ("check",))]
+    """The help of the program and of its main commands."""
+    shown = [f"$ baitbox {' '.join([*command, '--help'])}\n{help_text(*command)}" for command in COMMANDS]
     return "```\n" + "\n\n".join(shown) + "\n```"
 
 

@@ -17,7 +17,7 @@ from sandbox.batches import Packed
 from sandbox.batches._layout import Layout, Piece, arrange, closure, needs_of
 from sandbox.ecosystems import npm
 from sandbox.events import ALL_TRIED, NOT_LOADED, Member
-from sandbox.plan import Artifact, Installed, Phase, Toolchain
+from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 
 ROOT = "storefront-tools"
 _SCRIPTS = ("preinstall", "install", "postinstall")
@@ -33,6 +33,7 @@ class NpmBatch:
         self._packed = list(packed)
         self._layout = arrange(_pieces(self._packed))
         self._homes = _homes(self._packed, self._layout)
+        self._names = {one.artifact.name for one in packed}
 
     def members(self) -> list[Member]:
         """The packages, as the recording's header lists them."""
@@ -97,8 +98,9 @@ class NpmBatch:
         phases: list[Phase] = []
         for number, packed in enumerate(self._packed):
             own = msgspec.structs.replace(base, package=packed.artifact.name, version=packed.artifact.version)
-            phases += _exercise(packed.artifact, installed, tools, own, self._where(number, project), seconds)
-        return [*phases, npm.shell_phase(base, seconds)], []
+            peers = [one for one in npm.optional_peers(packed.artifact.manifest) if one not in self._names]
+            phases += _exercise(packed.artifact, installed, tools, own, self._where(number, project), peers, seconds)
+        return [*phases, shell_phase(tools.shell, base, min(seconds, npm.HELP_SECONDS))], []
 
     def _where(self, number: int, project: str) -> str:
         """The folder whose `node_modules` holds a package: from there it is found by its name."""
@@ -222,11 +224,18 @@ def _runs_scripts(artifact: Artifact) -> bool:
 
 
 def _exercise(
-    artifact: Artifact, installed: Installed, tools: Toolchain, base: Phase, where: str, seconds: float
+    artifact: Artifact,
+    installed: Installed,
+    tools: Toolchain,
+    base: Phase,
+    where: str,
+    peers: list[str],
+    seconds: float,
 ) -> list[Phase]:
-    """One package's phases: `where` is the folder whose `node_modules` holds it."""
+    """One package's phases: `where` is the folder whose `node_modules` holds it, `peers` are optional ones that are
+    absent."""
     files = npm.package_files(artifact, installed, where)
-    ways, _ = npm.ways_in(artifact, files, tools.node_version)
+    ways, _ = npm.ways_in(artifact, files, peers, tools.node_version)
     label = f"{artifact.name}@{artifact.version}"
     phases = []
     if ways:
@@ -234,7 +243,7 @@ def _exercise(
             msgspec.structs.replace(
                 base,
                 name=f"import:{label}",
-                argv=(tools.node, "-e", _load(ways)),
+                argv=(tools.node, "-e", _load(ways, excused=npm.is_foreign(artifact.manifest))),
                 cwd=where,
                 seconds=min(seconds, npm.IMPORT_SECONDS),
                 complete=ALL_TRIED,
@@ -245,17 +254,26 @@ def _exercise(
     return phases + [msgspec.structs.replace(run, name=f"{run.name} ({label})") for run in runs]
 
 
-def _load(ways: Sequence[npm.Way]) -> str:
-    """A program that loads everything in turn, no file twice. It says that it came to the end by a code of its own,
-    which it only sets: what the modules have begun goes on until it is done."""
+def _load(ways: Sequence[npm.Way], *, excused: bool = False) -> str:
+    """A program that loads everything in turn, no file twice. It says that it came to the end, and that everything
+    loaded that has to (nothing, where it is `excused`), by a code of its own, which it only sets: what the modules have
+    begun goes on until it is done."""
     files = {way.file: number for number, way in enumerate(ways, start=1) if way.file}
-    listed = json.dumps(
-        [[int(way.mode == "import"), way.specifier, int(way.counts), files.get(way.file, -1)] for way in ways]
-    )
-    needed = "0" if any(way.counts for way in ways) else "1"
+    groups = list(dict.fromkeys(_group(way) for way in ways))
+    listed = [
+        [int(way.mode == "import"), way.specifier, files.get(way.file, -1), groups.index(_group(way))] for way in ways
+    ]
+    wanted = [] if excused else [number for number, group in enumerate(groups) if group]
     return (
-        f"process.execArgv = []; (async () => {{ let loaded = {needed}; const done = new Set(); "
-        f"for (const [module, name, counts, file] of {listed}) {{ if (done.has(file)) continue; "
-        "try { if (module) await import(name); else require(name); loaded |= counts; if (file > 0) done.add(file) } "
-        f"catch (error) {{ console.error(error) }} }} process.exitCode = loaded ? {ALL_TRIED} : {NOT_LOADED} }})()"
+        "process.execArgv = []; (async () => { const done = new Set(), loaded = new Set(); "
+        f"for (const [module, name, file, group] of {json.dumps(listed)}) {{ "
+        "if (done.has(file)) { loaded.add(group); continue } "
+        "try { if (module) await import(name); else require(name); loaded.add(group); if (file > 0) done.add(file) } "
+        "catch (error) { console.error(error) } } "
+        f"process.exitCode = {json.dumps(wanted)}.every(group => loaded.has(group)) ? {ALL_TRIED} : {NOT_LOADED} }})()"
     )
+
+
+def _group(way: npm.Way) -> str:
+    """Of which one has to load: a way's own where it has to by itself, empty where none has to."""
+    return way.either or (f"{way.mode} {way.specifier}" if way.required else "")

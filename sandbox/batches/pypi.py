@@ -15,15 +15,15 @@ import msgspec
 from sandbox.batches import Packed
 from sandbox.ecosystems import pypi
 from sandbox.events import ALL_TRIED, NOT_LOADED, Member
-from sandbox.plan import Artifact, Installed, Phase, Toolchain
+from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 from sandbox.targets import normalised
 
 _STARTS = re.compile(r"[^/]+\.pth|(?:site|user)customize(?:\.py|/__init__\.py|\..*\.so)", re.IGNORECASE)
 
 _LOAD = """\
 import importlib, sys, traceback
-loaded = {loaded}
-for name, counts in {listed}:
+loaded = set()
+for name, group in {listed}:
     try:
         importlib.import_module(name)
     except SystemExit:
@@ -31,8 +31,8 @@ for name, counts in {listed}:
     except BaseException:
         traceback.print_exc()
         continue
-    loaded = loaded or counts
-sys.exit({complete} if loaded else {failed})
+    loaded.add(group)
+sys.exit({complete} if loaded >= {wanted} else {failed})
 """
 
 
@@ -117,7 +117,7 @@ class PypiBatch:
         for one in (packed.artifact for packed in self._packed):
             own = msgspec.structs.replace(start, package=one.name, version=one.version)
             phases += _exercise(one, installed, own, project)
-        return [*phases, pypi.shell_phase(start)], []
+        return [*phases, shell_phase(tools.shell, start, min(seconds, pypi.HELP_SECONDS))], []
 
 
 class _Batch:
@@ -176,11 +176,12 @@ def _exercise(artifact: Artifact, installed: Installed, base: Phase, project: st
     ways, _ = pypi.ways_in(artifact, installed)
     phases = []
     if ways:
-        named = any(way.required for way in ways)
-        listed = [(way.name, way.required if named else way.public) for way in ways]
-        code = _LOAD.format(
-            loaded=not any(counts for _, counts in listed), listed=listed, complete=ALL_TRIED, failed=NOT_LOADED
-        )
+        # Of each group one has to load: a module's own where it has to by itself, 0 where none has to.
+        named = [way.either or way.name * way.required for way in ways]
+        groups = ["", *dict.fromkeys(filter(None, named))]
+        listed = [(way.name, groups.index(group)) for way, group in zip(ways, named, strict=True)]
+        wanted = set(range(1, len(groups))) or "set()"
+        code = _LOAD.format(listed=listed, wanted=wanted, complete=ALL_TRIED, failed=NOT_LOADED)
         phases.append(
             msgspec.structs.replace(
                 base, name=f"import:{label}", kind="import", argv=(base.argv[0], "-c", code), complete=ALL_TRIED

@@ -34,8 +34,8 @@ After = Annotated[Path | None, typer.Option("--after", metavar="FILE", help="And
 
 
 @offers(
-    "backend", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
-    "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "quiet",
+    "backend", "image", "runtime", "personas", "format", "output", "reports", "fail_on", "allow_inconclusive",
+    "timeout", "jobs", "keep", "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "quiet",
 )  # fmt: skip
 def gate(
     context: typer.Context,

@@ -14,13 +14,14 @@ import msgspec
 from sandbox.ecosystems import _entry_points
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
-from sandbox.plan import Artifact, Installed, Phase, Toolchain
+from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 
 MOST_ENTRIES = 24
 MOST_EXPANDED = 8
 MOST_BINS = 12
+MOST_PEERS = 64
 IMPORT_SECONDS = 45.0
-_HELP_SECONDS = 10.0
+HELP_SECONDS = 10.0
 _RUN_SECONDS = 5.0
 
 _NAME = re.compile(r"(@[\w!~*'().-]+/)?[\w!~*'().-]+", re.ASCII)
@@ -106,7 +107,9 @@ class Npm:
             return (), ()
         package = f"{project}/node_modules/{artifact.name}"
         inside = [f"{package}/{folder}" for folder in _entry_points.main_folders(artifact.manifest)]
-        return (package, *inside, f"{project}/node_modules/.bin"), ()
+        modules = f"{project}/node_modules"
+        scopes = {posixpath.dirname(f"{modules}/{peer}") for peer in optional_peers(artifact.manifest)}
+        return (package, *inside, f"{modules}/.bin", *sorted(scopes)), ()
 
     def exercise(
         self, artifact: Artifact, installed: Installed, tools: Toolchain, project: str, seconds: float
@@ -116,15 +119,16 @@ class Npm:
             return [], ["The package's name is not one that npm knows: nothing of it is loaded."]
         files = package_files(artifact, installed, project)
         base = Phase(name="", kind="import", argv=(), cwd=project, environment=tool_environment(tools))
-        imports, notes = _imports(artifact, files, tools, base, seconds)
+        peers = absent_peers(artifact.manifest, installed, project)
+        imports, notes = _imports(artifact, files, peers, tools, base, seconds)
         if is_foreign(artifact.manifest):
             # It may refuse to load here, and rightly so.
-            imports = [msgspec.structs.replace(phase, either="") for phase in imports]
+            imports = [msgspec.structs.replace(phase, either="", required=False) for phase in imports]
             notes.insert(0, "The package is for another system than the guest's: what it does there is not seen.")
         names, left_out = linked_programs(artifact, files, installed, project)
         runs, more = run_phases(names, left_out, base, project, seconds)
         notes += more + known_limits(artifact.manifest, files, tools)
-        return [*imports, *runs, shell_phase(base, seconds)], notes
+        return [*imports, *runs, shell_phase(tools.shell, base, min(seconds, HELP_SECONDS))], notes
 
 
 ECOSYSTEM = Npm()
@@ -218,42 +222,52 @@ def package_files(artifact: Artifact, installed: Installed, project: str) -> fro
 
 
 class Way(msgspec.Struct, frozen=True):
-    """One way into a package: what is loaded, as reports name it (`pkg/sub`) and as Node takes it, and how. It
-    `counts` where the package is not whole without it."""
+    """One way into a package: what is loaded, as reports name it (`pkg/sub`) and as Node takes it, how, and which file
+    that is, where it is known. It is `required`, or one of those with the same non-empty `either` is."""
 
     shown: str
     specifier: str
     mode: str
-    counts: bool
-    file: str = ""
-    """The file that Node reaches by it, where that is known."""
+    file: str
+    required: bool
+    either: str = ""
 
 
-def ways_in(artifact: Artifact, files: frozenset[str], node_version: str) -> tuple[list[Way], list[str]]:
-    """Every way into a package that is to be tried, the main one first, and what is left out, one sentence each."""
+def ways_in(
+    artifact: Artifact, files: frozenset[str], peers: list[str], node_version: str
+) -> tuple[list[Way], list[str]]:
+    """Every way into a package that is to be tried, the main one first, and what is left out, one sentence each.
+    `peers`: optional ones that are absent."""
     found = _entry_points.find(artifact.manifest, files, MOST_ENTRIES, MOST_EXPANDED)
     has_main = any(entry.subpath == "." for entry in found.entries)
     ways: list[Way] = []
-    absent = 0
+    absent = may_raise = 0
     for entry in found.entries:
         if entry.subpath == "." and _is_absent(entry, files):
             absent += 1  # nobody can load it: Prisma's is for its types only
             continue
-        # Sub-paths may need peers that are not there, so they only have to be tried; the main entry has to
-        # load, or one of the others where there is no main one. A main file that is no program (styles,
-        # TypeScript) is tried as well, since `require` runs a file of any name, but may fail.
-        reached = entry.required or entry.imported or ""
-        extension = posixpath.splitext(reached)[1]
-        counts = (entry.subpath == "." or not has_main) and (not extension or extension in _LOADABLE)
-        for mode in _modes(entry, artifact.manifest, files, node_version):
+        # What raises has not been seen, and must not pass for clean, unless something that is known before it runs
+        # says why. Without a main entry one of the others has to load, whatever is said of them.
+        no_program = _is_no_program(entry)
+        excused = no_program or (entry.subpath != "." and (bool(peers) or _is_absent(entry, files)))
+        may_raise += excused and not no_program
+        modes = _modes(entry, artifact.manifest, files, node_version)
+        either = f"import:{artifact.name}" if excused and not has_main and not no_program else ""
+        if not excused and len(modes) == 2 and entry.required == entry.imported:
+            either = f"import:{artifact.name}{entry.subpath.removeprefix('.')}"
+        for mode in modes:
             file = entry.required if mode == "require" else entry.imported
-            ways.append(Way(*_specifier(artifact.name, entry.subpath, file or ""), mode, counts, file or ""))
+            specifier = _specifier(artifact.name, entry.subpath, file or "")
+            ways.append(Way(*specifier, mode, file or "", not excused, either))
     notes = []
     if not ways:
         kind = "only type declarations" if _is_types_only(artifact.manifest, files) else "no module to load"
         notes.append(f"The package has {kind}: nothing is imported.")
     if absent:
         notes.append("The main entry names a file that the package does not have: it cannot be loaded.")
+    if may_raise:
+        why = f"may want an optional peer that is not installed ({', '.join(peers)})" if peers else "name absent files"
+        notes.append(f"{may_raise} entry points {why}: one that raises is not held against it.")
     if found.skipped:
         notes.append(f"{found.skipped} more entry points are not imported: there are limits.")
     if found.data:
@@ -264,19 +278,51 @@ def ways_in(artifact: Artifact, files: frozenset[str], node_version: str) -> tup
 
 
 def _imports(
-    artifact: Artifact, files: frozenset[str], tools: Toolchain, base: Phase, seconds: float
+    artifact: Artifact,
+    files: frozenset[str],
+    peers: list[str],
+    tools: Toolchain,
+    base: Phase,
+    seconds: float,
 ) -> tuple[list[Phase], list[str]]:
     """`require` and `import()` of each entry point, each in a fresh process."""
-    ways, notes = ways_in(artifact, files, tools.node_version)
-    base = msgspec.structs.replace(base, seconds=min(seconds, IMPORT_SECONDS), required=False)
+    ways, notes = ways_in(artifact, files, peers, tools.node_version)
+    base = msgspec.structs.replace(base, seconds=min(seconds, IMPORT_SECONDS))
     phases: list[Phase] = []
     for way in ways:
         code = _load(way)
-        argv = ("-e", code) if way.mode == "require" else ("--input-type=module", "-e", code)
-        either = f"import:{artifact.name}" if way.counts else ""
+        argv = (tools.node, "-e", code) if way.mode == "require" else (tools.node, "--input-type=module", "-e", code)
         name = f"import:{way.shown} ({way.mode})"
-        phases.append(msgspec.structs.replace(base, name=name, argv=(tools.node, *argv), either=either))
+        phases.append(
+            msgspec.structs.replace(base, name=name, argv=argv, either=way.either, required=way.required)
+        )
     return phases, notes
+
+
+def optional_peers(manifest: Mapping[str, object]) -> list[str]:
+    """The peers that npm does not install, because the package says that it can do without."""
+    meta = manifest.get("peerDependenciesMeta")
+    described = list(meta.items())[:MOST_PEERS] if isinstance(meta, dict) else []
+    optional = [str(name) for name, about in described if isinstance(about, dict) and about.get("optional") is True]
+    return [name for name in optional if is_name(name)]
+
+
+def absent_peers(manifest: Mapping[str, object], installed: Installed, project: str) -> list[str]:
+    """The optional peers that nothing else brought either, by what stands in the guest's node_modules."""
+    modules = f"{project}/node_modules"
+    present = {
+        posixpath.relpath(f"{folder}/{name}", modules)
+        for folder, entries in installed.listings.items()
+        if folder == modules or posixpath.dirname(folder) == modules
+        for name, _ in entries
+    }
+    return [peer for peer in optional_peers(manifest) if peer not in present]
+
+
+def _is_no_program(entry: _entry_points.Entry) -> bool:
+    """Whether an entry's file is nothing that Node loads (styles, TypeScript); `require` tries a file of any name."""
+    extension = posixpath.splitext(entry.required or entry.imported or "")[1]
+    return bool(extension) and extension not in _LOADABLE
 
 
 def _is_absent(entry: _entry_points.Entry, files: frozenset[str]) -> bool:
@@ -361,7 +407,7 @@ def run_phases(
     phases = []
     for name in names:
         program = f"{project}/node_modules/.bin/{name}"
-        for arguments, limit in ((("--help",), _HELP_SECONDS), ((), _RUN_SECONDS)):
+        for arguments, limit in ((("--help",), HELP_SECONDS), ((), _RUN_SECONDS)):
             phases.append(
                 msgspec.structs.replace(
                     base,
@@ -377,17 +423,6 @@ def run_phases(
         return phases, []
     why = f"beyond the first {MOST_BINS}, not installed, or of an unusual name"
     return phases, [f"{left_out} of the package's programs (bin) are not run: {why}."]
-
-
-def shell_phase(base: Phase, seconds: float) -> Phase:
-    """A login shell reads the profile; the interactive one in it reads ~/.bashrc, whatever that does."""
-    return msgspec.structs.replace(
-        base,
-        name="shell",
-        kind="shell",
-        argv=("/bin/bash", "-l", "-i", "-c", "bash -i -c 'exit 0'"),
-        seconds=min(seconds, _HELP_SECONDS),
-    )
 
 
 def known_limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:

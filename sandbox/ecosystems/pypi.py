@@ -14,7 +14,7 @@ import msgspec
 
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
-from sandbox.plan import Artifact, Installed, Phase, Toolchain
+from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 
 MOST_MODULES = 24
 MOST_SCRIPTS = 12
@@ -22,7 +22,7 @@ BUDGET = 50_000
 """File names of the archive that are looked at."""
 _DEEPEST = 4
 IMPORT_SECONDS = 45.0
-_HELP_SECONDS = 10.0
+HELP_SECONDS = 10.0
 _RUN_SECONDS = 5.0
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -163,7 +163,8 @@ class Pypi:
         runs, more = run_phases(artifact, installed, start, project)
         inner = "Modules inside the package that it does not import itself, and `python -m`, are not exercised."
         calls = "What the package does only when its functions are called, with arguments, is not exercised."
-        return [start, *imports, *runs, shell_phase(start)], [*notes, *more, inner, calls]
+        shell = shell_phase(tools.shell, start, min(seconds, HELP_SECONDS))
+        return [start, *imports, *runs, shell], [*notes, *more, inner, calls]
 
 
 ECOSYSTEM = Pypi()
@@ -289,29 +290,34 @@ def _modules_installed(installed: Installed, names: list[str]) -> list[Module]:
 
 
 class Way(msgspec.Struct, frozen=True):
-    """One module to import. `required`: it is named like the distribution; `public`: one of those has to import where
-    there is none of that name."""
+    """One module to import. It is `required`, or one of those with the same non-empty `either` is."""
 
     name: str
     required: bool
-    public: bool
+    either: str = ""
+
+
+def _is_beside(module: Module) -> bool:
+    return bool(_BESIDE.fullmatch(module.name.partition(".")[0]))
 
 
 def ways_in(artifact: Artifact, installed: Installed) -> tuple[list[Way], list[str]]:
-    """The modules to import, the one named like the distribution first, and what is left out, one sentence each."""
+    """The modules to import, the one named like the distribution first, and what is left out, one sentence each. Each
+    has to load, but for those that are not the package's own or stand beside it by accident; where it has no others,
+    one of these has to."""
     names = _names(artifact)
     modules = _modules_of_wheel(names) if is_wheel(artifact) else _modules_installed(installed, names)
     same = _plain(artifact.name)
     ordered = sorted(modules, key=lambda module: (_plain(module.name) != same, not module.own))
     kept = ordered[:MOST_MODULES]
-    named = any(_plain(module.name) == same for module in kept)
-    any_own = any(module.own for module in kept)
-    ways = []
-    for module in kept:
-        top = module.name.partition(".")[0]
-        public = (module.own or not any_own) and not top.startswith("_") and not _BESIDE.fullmatch(top)
-        ways.append(Way(module.name, _plain(module.name) == same, public and not named))
+    counted = [module for module in kept if _plain(module.name) == same or (module.own and not _is_beside(module))]
+    either = "" if counted else f"import:{artifact.name}"
+    ways = [Way(module.name, module in counted, either) for module in kept]
     notes = []
+    if counted and len(counted) < len(kept):
+        others = ", ".join(module.name for module in kept if module not in counted)
+        why = "are a dependency's, or made by the build, or stand beside the package"
+        notes.append(f"Modules that {why} ({others}): one that raises is not held against it.")
     if len(names) == BUDGET:
         notes.append(f"The package has more than {BUDGET} files: modules among the others are not imported.")
     if not kept:
@@ -322,8 +328,7 @@ def ways_in(artifact: Artifact, installed: Installed) -> tuple[list[Way], list[s
 
 
 def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[list[Phase], list[str]]:
-    """A fresh Python for every top-level module. The module named like the distribution has to import; where
-    there is none, one of its public ones has to; the others may want an extra that was not asked for."""
+    """A fresh Python for every top-level module."""
     ways, notes = ways_in(artifact, installed)
     phases = [
         msgspec.structs.replace(
@@ -332,7 +337,7 @@ def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[li
             kind="import",
             argv=(start.argv[0], "-c", _IMPORT.format(module=way.name, failed=NOT_LOADED)),
             required=way.required,
-            either=f"import:{artifact.name}" if way.public else "",
+            either=way.either,
         )
         for way in ways
     ]
@@ -377,7 +382,7 @@ def run_phases(
     kept = [name for name in sound if not present or name in present][:MOST_SCRIPTS]
     phases = []
     for name in kept:
-        for arguments, limit in ((("--help",), _HELP_SECONDS), ((), _RUN_SECONDS)):
+        for arguments, limit in ((("--help",), HELP_SECONDS), ((), _RUN_SECONDS)):
             phases.append(
                 msgspec.structs.replace(
                     base,
@@ -396,14 +401,3 @@ def run_phases(
     if _entry_points(artifact, "gui_scripts"):
         notes.append("The package's graphical programs (gui_scripts) are not run.")
     return phases, notes
-
-
-def shell_phase(base: Phase) -> Phase:
-    """A login shell reads the profile; the interactive one in it reads ~/.bashrc, whatever that does."""
-    return msgspec.structs.replace(
-        base,
-        name="shell",
-        kind="shell",
-        argv=("/bin/bash", "-l", "-i", "-c", "bash -i -c 'exit 0'"),
-        seconds=min(base.seconds, _HELP_SECONDS),
-    )

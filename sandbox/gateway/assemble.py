@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from sandbox.gateway import alphabets
+
 Field = tuple[str, bytes]
 
 _MOST_GROUPS = 2048
@@ -24,8 +26,13 @@ _LONGEST_FIELD = 4096
 _WINDOW = 384
 _GROWTH = 1.25
 _DIVIDER = b" | "
-_JOINED = frozenset({"all labels", "all query", "all header", "all json", "all form"})
+_JOINED = frozenset({"all labels", "all query", "all header", "own header", "all json", "all form"})
 """Places that hold several values of one message: new already when they come alone."""
+_USUAL_HEADERS = frozenset({
+    "accept", "accept-encoding", "accept-language", "cache-control", "connection", "content-length", "content-type",
+    "date", "host", "pragma", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "te", "transfer-encoding",
+    "upgrade", "user-agent",
+})  # fmt: skip
 _PARTS = re.compile(rb"[:;|,._-]")
 
 
@@ -159,6 +166,7 @@ def _orders(slot: _Slot, slots: dict[str, _Slot]) -> list[bytes]:
             joined.append(b"".join(piece for _, piece in known))
             break
     joined += [b"".join(pieces) for pieces in _without_counter(slot.pieces)]
+    joined += alphabets.piecewise(slot.pieces)
     return list(dict.fromkeys(data for data in joined if data))
 
 
@@ -229,11 +237,12 @@ def _form(text: bytes, kind: str) -> list[Field]:
 
 
 def header_fields(headers: Sequence[tuple[str, str]]) -> list[Field]:
-    """One field a header, and all values joined."""
+    """One field a header, all values joined, and those of headers that programs do not send of themselves."""
     fields = [(f"header:{name[:40].lower()}", value.encode("latin-1", "replace")) for name, value in headers[:32]]
+    own = b"".join(value for name, value in fields if name[7:] not in _USUAL_HEADERS)
     if len(fields) > 1:
         fields.append(("all header", b"".join(value for _, value in fields)))
-    return fields
+    return [*fields, ("own header", own)] if own else fields
 
 
 def body_fields(body: bytes) -> list[Field]:

@@ -7,9 +7,7 @@ sends is innocent.
 
 from __future__ import annotations
 
-import base64
 import binascii
-import contextlib
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -17,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from sandbox.gateway import alphabets
 from sandbox.gateway.inflate import MAGICS, SHORTEST, Allowance, compressed
 
 _MOST_STARTS = 16
@@ -84,10 +83,12 @@ def layers(part: Part, runs: list[bytes], allowance: Allowance) -> Iterator[Laye
         joined = b" ".join(runs)
         yield from _hex(joined)
         yield from _base32(joined)
+        yield from _named(alphabets.base32hex(joined))
     if legible:
         yield from _spaced_hex(data)
         yield from _numbers(data)
-        yield from _base85(data)
+        for seldom in (alphabets.base85(data), alphabets.uuencode(data), alphabets.numerals(data)):
+            yield from _named(seldom)
     for name, plain in compressed(data, [span for span in part.spans if not _is_all_text(data, span)], allowance):
         yield Layer(name, Part(plain, ((0, len(plain)),)))
 
@@ -120,6 +121,8 @@ _ESCAPE = re.compile(
     rb"""\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|([nrtbf"'/\\]))"""
 )
 _ENTITY = re.compile(rb"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|(amp|lt|gt|quot|apos));?")
+_QUOTED = re.compile(rb"(?:=[0-9a-fA-F]{2}){4}|=\r?\n")
+_QUOTABLE = re.compile(rb"=(?:([0-9a-fA-F]{2})|\r?\n)")
 _NAMED = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
 _SHORT = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
@@ -148,6 +151,10 @@ def _unentity(match: re.Match[bytes]) -> bytes:
     return _character(int(decimal) if decimal is not None else int(hexadecimal, 16))
 
 
+def _unquote(match: re.Match[bytes]) -> bytes:
+    return binascii.unhexlify(match.group(1) or b"")
+
+
 def _is_all_text(data: bytes, span: tuple[int, int]) -> bool:
     """Whether what begins here is printable for a while, which nothing compressed is."""
     start, end = span
@@ -172,6 +179,7 @@ def _transparent(data: bytes) -> Iterator[Layer]:
         ("url", b"%", _PERCENT, unquote_to_bytes),
         ("escape", b"\\", _ESCAPE, lambda text: _ESCAPE.sub(_unescape, text)),
         ("html", b"&", _ENTITY, lambda text: _ENTITY.sub(_unentity, text)),
+        ("quoted-printable", b"=", _QUOTED, lambda text: _QUOTABLE.sub(_unquote, text)),
     )
     for name, sign, pattern, undo in changes:
         if sign in data and pattern.search(data):
@@ -244,6 +252,11 @@ def _joined(pieces: list[bytes]) -> Part:
     return Part(b" ".join(pieces), tuple(_likely(spans)))
 
 
+def _named(found: Iterator[tuple[str, list[bytes]]]) -> Iterator[Layer]:
+    for name, pieces in found:
+        yield Layer(name, _joined(pieces))
+
+
 def _hex(joined: bytes) -> Iterator[Layer]:
     if b"h" * (2 * SHORTEST) not in joined.translate(_IS_HEX):
         return
@@ -308,29 +321,3 @@ def _base32(joined: bytes) -> Iterator[Layer]:
     for shift in range(8):
         data = int(letters[shift:] + b"0" * shift, 32).to_bytes(len(letters) * 5 // 8, "big")
         yield Layer("base32", Part(data, likely if shift == 0 else ()))
-
-
-_PYTHON85 = _DIGITS + _LOWER.upper() + _LOWER + b"!#$%&()*+-;<=>?@^_`{|}~"
-_ADOBE85 = bytes(range(33, 118)) + b"z"
-_MANY85 = 25
-_ALPHABETS85 = tuple(
-    (_classes(alphabet, b"u"), re.compile(b"[" + re.escape(alphabet) + b"]{%d,}" % _MANY85), undo)
-    for alphabet, undo in ((_PYTHON85, base64.b85decode), (_ADOBE85, base64.a85decode))
-)
-
-
-def _base85(data: bytes) -> Iterator[Layer]:
-    """Both alphabets; only stretches with signs that base64 has not, from each of the five places to begin at."""
-    if len(data) > _SMALL:
-        return
-    for classes, pattern, undo in _ALPHABETS85:
-        if b"u" * _MANY85 not in data.translate(classes, b"\r\n"):
-            continue
-        runs = [run for run in pattern.findall(data.translate(None, b"\r\n")) if run.translate(None, _WORD + b"=")]
-        for shift in range(5):
-            pieces = []
-            for run in runs[:_MOST_STARTS]:
-                with contextlib.suppress(ValueError):  # a group above 2**32: it does not begin here
-                    pieces.append(undo(run[shift:]))
-            if pieces:
-                yield Layer("base85", _joined(pieces))

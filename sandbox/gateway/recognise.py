@@ -16,6 +16,7 @@ from sandbox.bait import Token
 from sandbox.gateway import assemble, decode
 from sandbox.gateway.inflate import SHORTEST, Allowance
 from sandbox.gateway.masked import ROT13, Masks
+from sandbox.gateway.substituted import Substitutions
 
 _MOST_NODES = 600
 _DEEPEST = 8
@@ -24,6 +25,9 @@ _SHALLOW = 3
 
 _MOST_MASKED = 8
 """How many layers of one message are looked at for masks, which is dear."""
+
+_MOST_EXCHANGED = 5
+"""How many of those are looked at for exchanged letters: what left, and what base64 makes of it at each place."""
 
 _TELLING = 32
 _PER_BYTE = 24
@@ -80,7 +84,8 @@ class Recogniser:
         ]
         self._probes = [probe for probe in probes if decode.long_runs(probe[0])]
         self._unusual = [probe for probe in probes if not decode.long_runs(probe[0])]
-        self._masks = Masks([(needle.index, needle.core) for needle in self._needles])
+        cores = [(needle.index, needle.core) for needle in self._needles]
+        self._masks, self._substitutions = Masks(cores), Substitutions(cores)
         self._assembler = assemble.Assembler()
         self._reported: OrderedDict[tuple[Hashable, str, int, tuple[str, ...]], None] = OrderedDict()
         self._flows: OrderedDict[object, Hashable] = OrderedDict()
@@ -112,7 +117,7 @@ class Recogniser:
             node = queue.popleft()
             if masked and len(node.encodings) <= 1 and node.reversible:
                 masked -= 1
-                self._search_masked(node, hits)
+                self._search_masked(node, hits, masked >= _MOST_MASKED - _MOST_EXCHANGED)
             for child in self._visit(node, hits, seen_runs, allowance, deepest):
                 data_below = child.part.data
                 if len(data_below) < SHORTEST or data_below in seen:
@@ -241,14 +246,18 @@ class Recogniser:
             children.append(_Node(decode.backwards(node.part), (*encodings, "reversed"), known, reversible=False))
         return children
 
-    def _search_masked(self, node: _Node, hits: dict[tuple[int, tuple[str, ...]], None]) -> None:
-        """Tokens under a mask that a thief made up; under one byte only where everything is legible."""
+    def _search_masked(self, node: _Node, hits: dict[tuple[int, tuple[str, ...]], None], exchanged: bool) -> None:
+        """Tokens under a mask that a thief made up, under one byte only where everything is legible; and where
+        `exchanged`, under a table of letters."""
         data = node.part.data
         legible = decode.is_text(data)
         found = self._masks.search(data, 1) if legible else self._masks.search(data)
         turned = data.translate(ROT13) if legible else b""
         for index, _ in self._search(turned, decode.long_runs(turned)):
             found.setdefault(index, ("rot13",))
+        if exchanged:
+            for index, encodings in self._substitutions.search(data).items():
+                found.setdefault(index, encodings)
         for index, encodings in found.items():
             if index not in node.known:
                 hits[index, (*node.encodings, *encodings)] = None

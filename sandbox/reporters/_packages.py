@@ -40,6 +40,11 @@ def shown(package: PackageReport) -> str:
     return f"{who.ecosystem}:{who.name}" + (f"@{who.version}" if who.version else "")
 
 
+def not_checked(package: PackageReport) -> bool:
+    """Whether the package was not run at all: it was not found, or cannot be run here."""
+    return not package.purl or any(text.startswith("not checked: ") for text in package.coverage.missing)
+
+
 def worst_first(packages: Iterable[PackageReport]) -> list[PackageReport]:
     """Packages by verdict; within one, in the order of the report."""
     return sorted(packages, key=lambda package: WORST_FIRST.index(package.verdict))

@@ -23,7 +23,6 @@ from sandbox.reporters import Recordings
 
 Kind = Literal["host", "address", "url", "file", "program", "technique"]
 KINDS: tuple[Kind, ...] = ("host", "address", "url", "file", "program", "technique")
-MOST = 10_000
 _CONFIDENCES: tuple[Confidence, ...] = ("high", "medium", "low")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})?(\.[a-z0-9_]([a-z0-9_-]{0,62})?)+")
 _WAY = re.compile(r"(?:[a-z]+ (?:[A-Z]+ )?to|tcp|udp|tls|dns) (?P<place>\S+)")
@@ -53,8 +52,7 @@ def signs(report: Report, recordings: Recordings | None) -> list[Sign]:
         for sign in _of_package(package, recordings or {}):
             key = (sign.kind, sign.value, sign.package)
             found[key] = _joined(found[key], sign) if key in found else sign
-    ranked = sorted(found.values(), key=_order)
-    return ranked[:MOST]
+    return sorted(found.values(), key=_order)
 
 
 def _order(sign: Sign) -> tuple[int, int, str, str]:
@@ -79,7 +77,7 @@ def _of_package(package: PackageReport, recordings: Recordings) -> Iterator[Sign
                 event = sources.event(item)
                 if event is not None:
                     seen.add((number, item.line))
-                    yield from _signs(package, finding, item, sources.indicators(event))
+                    yield from _signs(package, finding, item, sources.indicators(event, item.line))
     for number, finding in enumerate(package.findings):
         if not finding.evidence or any((number, item.line) not in seen for item in finding.evidence):
             yield from _signs(package, finding, _first(finding), _of_ways(finding.ways_out))
@@ -108,12 +106,12 @@ class _Sources:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._connections: dict[int, events.ConnectionOpened] = {}
-        self._requests: dict[int, list[events.RequestSent]] = {}
-        for event in recording.events:
+        self._requests: dict[int, list[tuple[int, events.RequestSent]]] = {}
+        for line, event in enumerate(recording.events, start=2):
             if isinstance(event, events.ConnectionOpened) and event.connection:
                 self._connections.setdefault(event.connection, event)
             elif isinstance(event, events.RequestSent) and event.connection:
-                self._requests.setdefault(event.connection, []).append(event)
+                self._requests.setdefault(event.connection, []).append((line, event))
 
     def event(self, item: Evidence) -> events.AnyEvent | None:
         """The event; None where the evidence is of another recording."""
@@ -124,7 +122,7 @@ class _Sources:
         same = event.at == item.at and event.phase == item.phase
         return event if same else None
 
-    def indicators(self, event: events.AnyEvent) -> Iterator[tuple[Kind, str]]:
+    def indicators(self, event: events.AnyEvent, line: int) -> Iterator[tuple[Kind, str]]:
         """What an event tells to others."""
         if isinstance(event, events.RequestSent):
             yield from self._request(event)
@@ -133,9 +131,9 @@ class _Sources:
         elif isinstance(event, events.ConnectionOpened) and event.protocol != "unix":
             yield from _place(event.host or event.address)
         elif isinstance(event, events.DecoySent):
-            yield from self._decoy_sent(event)
+            yield from self._decoy_sent(event, line)
         elif isinstance(event, events.DataSent) and event.connection in self._connections:
-            yield from self.indicators(self._connections[event.connection])
+            yield from self.indicators(self._connections[event.connection], line)
         elif isinstance(event, events.FileOpened) and event.access in ("write", "readwrite"):
             yield "file", event.path
         elif isinstance(event, events.FileChanged) and event.change in ("renamed", "linked", "made"):
@@ -154,14 +152,15 @@ class _Sources:
         if not event.answered_by:
             yield from _place(host)
 
-    def _decoy_sent(self, event: events.DecoySent) -> Iterator[tuple[Kind, str]]:
-        requests = self._requests.get(event.connection, [])
-        if event.host and not any(request.answered_by for request in requests):
+    def _decoy_sent(self, event: events.DecoySent, line: int) -> Iterator[tuple[Kind, str]]:
+        """The request that carried it is the last one before, on its connection; raw bytes have their connection."""
+        before = [request for place, request in self._requests.get(event.connection, ()) if place < line]
+        if event.where in ("url", "header", "body") and before:
+            yield from self._request(before[-1])
+        elif event.host:
             yield from _place(event.host)
-        for request in requests[:100]:
-            yield from self._request(request)
-        if not requests and not event.host and event.connection in self._connections:
-            yield from self.indicators(self._connections[event.connection])
+        elif event.connection in self._connections:
+            yield from self.indicators(self._connections[event.connection], line)
 
 
 def _host(url: str) -> str:

@@ -1,15 +1,19 @@
-"""Texts of a report on their way into other formats: nothing invisible, nothing that a reader takes for a command.
-
-A log of GitHub's runner is itself a place where commands are looked for: `##[` anywhere in a line is one.
-"""
+"""Texts of a report on their way into other formats: nothing invisible, nothing that a reader takes for a command."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from sandbox.plaintext import shorten
+
+_COMMAND = re.compile(
+    "::(?=add-|debug|echo|endgroup|error|group|internal-|notice|remove-|save-|set-|stop-|warning)", re.IGNORECASE
+)
 
 LONG = 300
 """Characters of a hostile text that a reader may want; the JSON report has it whole."""
@@ -17,12 +21,14 @@ LONG = 300
 
 def plain(text: str, limit: int = LONG) -> str:
     """`text` on one line, at most about `limit` long; what does not show is written as an escape."""
-    return shorten(text, limit).replace("##[", "#\\x23[")
+    return shorten(text, limit)
 
 
 def as_json(document: Any) -> str:
-    """A JSON document in ASCII: whatever is invisible in a string shows as an escape, and is the same when read."""
-    text = json.dumps(well_formed(document), indent=2, ensure_ascii=True, allow_nan=False)
+    """A JSON document in ASCII: whatever is invisible in a string shows as an escape, and is the same when read. So is
+    `##[`, where the log of a GitHub runner looks for commands."""
+    # In two steps: the standard library's encoder is slow where it indents.
+    text = msgspec.json.format(json.dumps(well_formed(document), ensure_ascii=True, allow_nan=False), indent=2)
     return text.replace("##[", "#\\u0023[") + "\n"
 
 
@@ -33,6 +39,11 @@ def percent_encoded(path: str) -> str:
     except UnicodeEncodeError:
         raw = path.encode("utf-8", "backslashreplace")
     return quote(raw, safe="/")
+
+
+def commandless(text: str) -> str:
+    """`text` without the workflow commands of a GitHub runner, which reads them at the start of any line of a log."""
+    return _COMMAND.sub(r":\\x3a", text) if "::" in text else text
 
 
 def well_formed(value: Any) -> Any:

@@ -75,6 +75,8 @@ def _not_clean(package: PackageReport) -> bool:
 def _problem(package: PackageReport) -> str:
     """Why a package can have no entry, whatever its scripts did; empty where it may."""
     who = identity(package)
+    if not who.name:
+        return "it was not checked"
     if who.ecosystem != "npm":
         return "not an npm package"
     if _not_clean(package) or package.findings or package.coverage.missing:
@@ -120,6 +122,7 @@ def _evidence(package: PackageReport, ran: dict[str, list[str]]) -> dict[str, An
             {"name": phase.name, "persona": phase.persona, "status": phase.status} for phase in package.coverage.phases
         ],
         "provenance": package.provenance.status,
+        "stored": package.stored,
         "recordings": list(ran),
     }
 

@@ -53,7 +53,7 @@ def _annotation(level: str, package: PackageReport) -> str:
     origin = package.origins[0] if package.origins else _NOWHERE
     because = f" ({reason(origin)})" if origin.file else ""
     said = [finding.title for finding, _ in alike(package.findings)] or list(package.coverage.missing)
-    lines = [plain(text, 200) for text in said[:_MANY]] or ["no reason was given"]
+    lines = [plain(text, 400) for text in said[:_MANY]] or ["no reason was given"]
     if len(said) > _MANY:
         lines.append(f"and {len(said) - _MANY} more")
     title = plain(f"baitbox: {package.verdict}: {shown(package)}{because}", 150)

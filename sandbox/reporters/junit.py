@@ -81,7 +81,8 @@ def _findings(package: PackageReport) -> Iterator[str]:
         yield f"{finding.verdict}: {finding.title}"
         yield f"    rule {finding.rule}, severity {finding.severity}, confidence {finding.confidence}"
         yield f"    by {finding.package or 'an unknown package'}, in {', '.join(phases)}"
-        yield from (f"    {item.at:.3f} s: {item.text}" for item in finding.evidence)
+        for item in finding.evidence:
+            yield f"    {f'{item.at:.3f} s: ' if item.line else ''}{item.text}"
 
 
 def _output(package: PackageReport) -> Iterator[str]:
@@ -91,6 +92,8 @@ def _output(package: PackageReport) -> Iterator[str]:
     yield f"digest: {package.digest or 'unknown'}"
     for origin in package.origins:
         yield f"{how_direct(package)}, {reason(origin)} in {place(origin.file, origin.line)}"
+    if package.stored:
+        yield f"from the store: it was run at {package.stored}"
     for phase in package.coverage.phases:
         yield f"phase {phase.name}: {phase.status} ({phase.seconds:.2f} s) {phase.detail}".rstrip()
     yield from (f"not looked at: {text}" for text in package.coverage.missing)

@@ -9,6 +9,7 @@ counted where it would have stood.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 
 from sandbox.report import Evidence, Finding, Note, Origin, PackageReport, Report, Verdict
@@ -23,6 +24,9 @@ _TABLE_BYTES = 20_000
 _MISSING_BYTES = 8_000
 _NOTES_BYTES = 8_000
 _MANY = 8
+_SENTENCE = 400
+_BACKTICKS = re.compile("`+")
+_LONGEST_FENCE = 3
 _ELSEWHERE = "`--format json` has everything"
 _MEANING: dict[Verdict, str] = {
     "malicious": "something here hunts secrets, or does what no honest package does",
@@ -30,7 +34,7 @@ _MEANING: dict[Verdict, str] = {
     "inconclusive": "not everything could be looked at, so it cannot be called clean",
     "clean": "everything ran, everything was watched, nothing was unexpected",
 }
-_TABLE_HEAD = "| verdict | package | looked at because | dependency | findings |\n| --- | --- | --- | --- | --- |\n"
+_ALWAYS, _OF_LOCKFILES = ("verdict", "package", "findings"), ("looked at because", "dependency")
 
 
 def render(
@@ -43,8 +47,9 @@ def render(
     """The whole report, or as much of it as GitHub takes, worst first."""
     head, foot = _head(report), _foot(report)
     table = _table(report)
-    missing = _section("Not looked at", _missing(report), _MISSING_BYTES, "reasons")
-    notes = _section("Notes on the lockfiles", (_note(note) for note in report.notes), _NOTES_BYTES, "notes")
+    reasons = sum(len(package.coverage.missing) for package in report.packages)
+    missing = _section("Not looked at", _missing(report), _MISSING_BYTES, reasons, "reasons")
+    notes = _section("Notes on the lockfiles", map(_note, report.notes), _NOTES_BYTES, len(report.notes), "notes")
     left = MOST_BYTES - sum(map(_size, (head, table, missing, notes, foot)))
     return head + _findings(report, left) + table + missing + notes + foot
 
@@ -60,24 +65,32 @@ def _head(report: Report) -> str:
 def _foot(report: Report) -> str:
     backend = f", {code(report.tool.backend, 40)} backend" if report.tool.backend else ""
     tool = f"{code(f'{report.tool.name} {report.tool.version}'.strip(), 60)}{backend}"
-    return f"{tool}, {report.tool.rules} rules, {report.seconds:.1f} s\n"
+    stored = sum(bool(package.stored) for package in report.packages)
+    from_store = f", {stored} of {len(report.packages)} from the store" if stored else ""
+    return f"{tool}, {report.tool.rules} rules, {report.seconds:.1f} s{from_store}\n"
 
 
 def _table(report: Report) -> str:
     """One row for each package, worst first."""
     if not report.packages:
         return ""
-    rows, left_out = _fitting((_row(one) for one in worst_first(report.packages)), _TABLE_BYTES)
+    columns = [*_ALWAYS, *(_OF_LOCKFILES if any(package.origins for package in report.packages) else ())]
+    head = _cells(columns) + _cells(["---"] * len(columns))
+    every = (_cells(_row(package)[: len(columns)]) for package in worst_first(report.packages))
+    rows, left_out = _fitting(every, _TABLE_BYTES, len(report.packages))
     more = f"\nand {left_out} more packages, none of them worse than these; {_ELSEWHERE}\n" if left_out else ""
-    return f"{_TABLE_HEAD}{rows}{more}\n"
+    return f"{head}{rows}{more}\n"
 
 
-def _row(package: PackageReport) -> str:
+def _cells(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |\n"
+
+
+def _row(package: PackageReport) -> list[str]:
     origins = ", ".join(_because(origin) for origin in package.origins[:2])
     more = f" and {len(package.origins) - 2} more" if len(package.origins) > 2 else ""
     findings = str(len(alike(package.findings))) if package.findings else ""
-    cells = [package.verdict, code(shown(package), 120), origins + more, how_direct(package), findings]
-    return f"| {' | '.join(cells)} |\n"
+    return [package.verdict, code(shown(package), 120), findings, origins + more, how_direct(package)]
 
 
 def _because(origin: Origin) -> str:
@@ -98,7 +111,7 @@ def _findings(report: Report, budget: int) -> str:
     first = next((text for text in variants if _size(text) <= room), "")
     rest, left_out = "", len(packages) - bool(first)
     if first:
-        rest, left_out = _fitting((_package(one) for one in packages[1:]), room - _size(first))
+        rest, left_out = _fitting(map(_package, packages[1:]), room - _size(first), len(packages) - 1)
     more = f"The findings of {left_out} more packages are left out here; {_ELSEWHERE}.\n\n" if left_out else ""
     return f"{title}{first}{rest}{more}"
 
@@ -131,37 +144,36 @@ def _finding(finding: Finding, phases: Sequence[str], most: int) -> Iterable[str
 
 def _evidence(item: Evidence) -> str:
     program = f" ({code(item.program, 100)})" if item.program else ""
-    return f"{item.at:.3f} s: {code(item.text, 200)}{program}"
+    when = f"{item.at:.3f} s: " if item.line else ""  # of a lockfile, there is no moment
+    return f"{when}{code(item.text, 200)}{program}"
 
 
 def _missing(report: Report) -> Iterable[str]:
     for package in worst_first(report.packages):
         for text in package.coverage.missing:
-            yield f"* {code(shown(package), 120)}: {code(text, 200)}\n"
+            yield f"* {code(shown(package), 120)}: {code(text, _SENTENCE)}\n"
 
 
 def _note(note: Note) -> str:
     where = f"{code(place(note.file, note.line), 120)}: " if note.file else ""
-    return f"* {where}{code(note.text, 200)}\n"
+    return f"* {where}{code(note.text, _SENTENCE)}\n"
 
 
-def _section(title: str, lines: Iterable[str], budget: int, of: str) -> str:
-    text, left_out = _fitting(lines, budget)
+def _section(title: str, lines: Iterable[str], budget: int, number: int, of: str) -> str:
+    text, left_out = _fitting(lines, budget, number)
     more = f"* and {left_out} more {of}; {_ELSEWHERE}\n" if left_out else ""
     return f"### {title}\n\n{text}{more}\n" if text or more else ""
 
 
-def _fitting(blocks: Iterable[str], budget: int) -> tuple[str, int]:
-    """The first blocks that together have at most `budget` bytes, and how many were left out."""
+def _fitting(blocks: Iterable[str], budget: int, number: int) -> tuple[str, int]:
+    """The first of `number` blocks that together have at most `budget` bytes, and how many were left out."""
     kept: list[str] = []
-    left_out = 0
     for block in blocks:
         budget -= _size(block)
-        if budget < 0 or left_out:
-            left_out += 1
-        else:
-            kept.append(block)
-    return "".join(kept), left_out
+        if budget < 0:
+            break
+        kept.append(block)
+    return "".join(kept), number - len(kept)
 
 
 def _size(text: str) -> int:
@@ -169,9 +181,16 @@ def _size(text: str) -> int:
 
 
 def code(text: str, limit: int) -> str:
-    """A hostile text as a code span, which holds in a table too: there is no backtick and no bar in it."""
-    shown_text = plain(text, limit).replace("`", "\\x60").replace("|", "\\x7c")
-    return f"`{shown_text}`" if shown_text.strip() else "`(nothing)`"
+    """A hostile text as a code span, which holds in a table too: its fence is longer than any run of backticks in it,
+    and there is no bar in it."""
+    shown_text = plain(text, limit).replace("|", "\\x7c")
+    longest = max(map(len, _BACKTICKS.findall(shown_text)), default=0)
+    if longest > _LONGEST_FENCE:  # readers give up at some length
+        shown_text, longest = shown_text.replace("`", "\\x60"), 0
+    if not shown_text.strip():
+        return "`(nothing)`"
+    fence = "`" * (longest + 1)
+    return f"{fence} {shown_text} {fence}" if longest else f"{fence}{shown_text}{fence}"
 
 
 def html_code(text: str, limit: int) -> str:

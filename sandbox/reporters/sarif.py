@@ -14,10 +14,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sandbox import discovery
-from sandbox.report import Confidence, Finding, Note, Origin, PackageReport, Report, Severity
+from sandbox import digest_moved, discovery
+from sandbox.report import Confidence, Evidence, Finding, Note, Origin, PackageReport, Report, Severity
 from sandbox.reporters import Recordings, Reporter
-from sandbox.reporters._packages import counts, how_direct, reason, shown, worst_first
+from sandbox.reporters._packages import counts, how_direct, not_checked, reason, shown, worst_first
 from sandbox.reporters._texts import as_json, percent_encoded, plain
 from sandbox.rules import Rule
 
@@ -71,7 +71,7 @@ def render(
 
 def _invocation(report: Report, left_out: int) -> Json:
     """Whether every package could be run at all; what could not be is said."""
-    failed = [package for package in report.packages if not package.purl]
+    failed = [package for package in report.packages if not_checked(package)]
     said = [f"{shown(package)}: {'; '.join(package.coverage.missing)}" for package in failed[:100]]
     if left_out > 0:
         said.append(f"{left_out} more results are left out")
@@ -103,8 +103,9 @@ class _Rules:
 
     def _descriptor(self, name: str, title: str) -> Json:
         rule, findings = self._known.get(name), self._findings.get(name, [])
-        manual = _manual(name) if rule is not None else ""
-        short = rule.title if rule is not None else title
+        short, manual = (rule.title, _manual(f"rules.{name}")) if rule is not None else (title, "")
+        if name == digest_moved.RULE:  # read from lockfiles, so no rule over recordings
+            short, manual = digest_moved.TITLE, _manual("digest_moved")
         properties: Json = {"tags": _tags(rule, findings)}
         if findings:
             severity = min((finding.severity for finding in findings), key=_SEVERITIES.index)
@@ -123,7 +124,7 @@ class _Rules:
 
 def _manual(name: str) -> str:
     """A rule's docstring, which is its manual page."""
-    module = sys.modules.get(f"sandbox.rules.{name}")
+    module = sys.modules.get(f"sandbox.{name}")
     return inspect.cleandoc(module.__doc__ or "") if module is not None else ""
 
 
@@ -140,7 +141,7 @@ def _of_package(package: PackageReport, rules: _Rules) -> Iterator[Json]:
         about = (finding.rule, finding.package, finding.phase, finding.verdict)
         text = f"{shown(package)} is {package.verdict}: {finding.title}."
         by = f" By {finding.package or 'an unknown package'} in {finding.phase or 'no phase'}{_because(package)}."
-        first = "".join(f" {item.at:.3f} s: {plain(item.text, 200)}." for item in finding.evidence[:3])
+        first = "".join(f" {_evidence(item)}." for item in finding.evidence[:3])
         yield {
             **rules.of(finding), "level": level, "message": _message(text + by + first, 1500),
             **_where(package, about), "properties": {**_properties(package), **_finding_properties(finding)},
@@ -153,6 +154,11 @@ def _of_package(package: PackageReport, rules: _Rules) -> Iterator[Json]:
             **rules.named(name, _VERDICT_RULES[name]), "level": _level(package), "message": _message(text, 1500),
             **_where(package, (name,)), "properties": _properties(package),
         }  # fmt: skip
+
+
+def _evidence(item: Evidence) -> str:
+    when = f"{item.at:.3f} s: " if item.line else ""  # of a lockfile, there is no moment
+    return when + plain(item.text, 200)
 
 
 def _level(package: PackageReport) -> str:
@@ -215,7 +221,8 @@ def _properties(package: PackageReport) -> Json:
     """What identifies the package; and where its recordings are."""
     return {
         "purl": plain(package.purl, 400), "digest": plain(package.digest, 200), "verdict": package.verdict,
-        "target": plain(package.target, 400), "recordings": [plain(path, 400) for path in package.recordings[:20]],
+        "target": plain(package.target, 400), "stored": plain(package.stored, 40),
+        "recordings": [plain(path, 400) for path in package.recordings[:20]],
     }  # fmt: skip
 
 
@@ -242,9 +249,7 @@ def _message(text: str, limit: int = 600, *, lines: bool = False) -> dict[str, s
 
 
 def _escaped(text: str) -> str:
-    for character in "\\[]":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("{", "{{").replace("}", "}}")
+    return text.replace("](", "] (").replace("{", "{{").replace("}", "}}")
 
 
 REPORTER = Reporter("SARIF 2.1.0 for code scanning", render, "application/sarif+json")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,12 +49,14 @@ def render(
     """One bundle. Each object stands once, whoever refers to it."""
     tool = _object("identity", "baitbox", name="baitbox", identity_class="system")
     del tool["created_by_ref"]
-    found = signs(report, recordings)
+    found: dict[str, list[Sign]] = defaultdict(list)
+    for sign in signs(report, recordings):
+        found[sign.package].append(sign)
     objects: dict[str, Object] = {tool["id"]: tool}
     for package in report.packages:
         if package.verdict in ("malicious", "suspicious"):
-            own = [sign for sign in found if sign.package == (package.purl or package.target)]
-            objects.update((one["id"], one) for one in _of_package(package, own))
+            own = _of_package(package, found[package.purl or package.target])
+            objects.update((one["id"], one) for one in own)
     if len(objects) > 1:
         published = _report(report, list(objects))
         objects[published["id"]] = published
@@ -129,7 +132,8 @@ def _indicators(package: PackageReport, found: list[Sign]) -> Iterator[Object]:
         pattern = f"[file:hashes.'{algorithm}' = '{value}']"
         name = f"the archive of {plain(shown(package), 214)}"
         yield _object(
-            "indicator", f"{package.purl} {pattern}", name=name, indicator_types=kinds, pattern=pattern,
+            "indicator", f"{package.purl} {pattern}", name=name,
+            description=f"judged {package.verdict} by its behaviour", indicator_types=kinds, pattern=pattern,
             pattern_type="stix", valid_from=_time(0), external_references=_purl(package),
         )  # fmt: skip
     for sign in found:

@@ -12,6 +12,7 @@ from sandbox.plaintext import escape
 from sandbox.report import Coverage, Finding, PackageReport, Report, Verdict
 from sandbox.reporters import Recordings, Reporter
 from sandbox.reporters._packages import alike, place, reason
+from sandbox.reporters._texts import commandless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +47,7 @@ class _Page:
         from rich.padding import Padding
         from rich.text import Text
 
-        words = Text(escape(text), style=style, overflow="fold")
+        words = Text(commandless(escape(text)), style=style, overflow="fold")
         rows = words.wrap(self._console, max(20, self._console.width - indent - 2))
         for number, row in enumerate(rows):
             row.rstrip()

@@ -15,6 +15,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from tests.launch import interruptible
+
 ROOT = Path(__file__).parents[2]
 SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2)."""
@@ -75,7 +77,7 @@ class Machine:
     def start(self, *arguments: str, wrapped: tuple[str, ...] = (), **more: str) -> subprocess.Popen[str]:
         """Start the command in a process group of its own, as a shell does."""
         return subprocess.Popen(
-            [*wrapped, sys.executable, "-m", "sandbox", *arguments],
+            interruptible(*wrapped, sys.executable, "-m", "sandbox", *arguments),
             env=self.environment | more,
             cwd=self.root,
             stdin=subprocess.DEVNULL,
@@ -136,10 +138,12 @@ def still_running(seconds: float = 1.0) -> list[list[str]]:
     return alive
 
 
-def await_moment(here: Callable[[], object], command: subprocess.Popen[str], seconds: float = 20) -> None:
-    """Wait until `here()`, which must come before the command's end."""
+def await_moment(here: Callable[[], object], command: subprocess.Popen[str], seconds: float = 60) -> None:
+    """Wait until `here()`, which must come before the command's end; a command that is too late is ended."""
     until = time.monotonic() + seconds
     while not here():
         assert command.poll() is None, command.communicate()
-        assert time.monotonic() < until, "that moment does not come"
+        if time.monotonic() > until:
+            command.kill()
+            raise AssertionError(f"that moment does not come: {command.communicate()}")
         time.sleep(0.005)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -101,11 +102,14 @@ def started(command: subprocess.Popen[str], what: list[str]) -> Callable[[], boo
     return lambda: what in below(psutil.Process(command.pid))
 
 
-def busy_in(machine: Machine, registry: Registry, *targets: str) -> subprocess.Popen[str]:
-    """A check that has come to where a package waits for ever."""
+def busy_in(
+    machine: Machine, registry: Registry, *targets: str, wrapped: tuple[str, ...] = ()
+) -> subprocess.Popen[str]:
+    """A check that has come to where every package waits for ever."""
     machine.use(registry.npm_url, registry.pypi_url, registry.own_url)
-    command = machine.start("check", *targets, "--jobs", str(len(targets)))
-    await_moment(started(command, FOREVER), command)
+    command = machine.start("check", *targets, "--jobs", str(len(targets)), wrapped=wrapped)
+    process = psutil.Process(command.pid)
+    await_moment(lambda: below(process).count(FOREVER) >= len(targets), command)
     return command
 
 
@@ -161,6 +165,18 @@ def test_whatever_ends_it(machine: Machine, registry: Registry, number: Number) 
 @pytest.mark.parametrize("group", [True, False], ids=["group", "alone"])
 def test_while_several_are_checked(machine: Machine, registry: Registry, number: Number, group: bool) -> None:
     end(machine, busy_in(machine, registry, "npm:slow-import", "npm:detaching"), number, group=group)
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("targets", [["npm:slow-import"], ["npm:slow-import", "npm:detaching"]], ids=["one", "several"])
+def test_an_interrupt_that_was_to_be_ignored_is(machine: Machine, registry: Registry, targets: list[str]) -> None:
+    """A background job of a shell without job control must outlive a Ctrl-C that is meant for the foreground."""
+    command = busy_in(machine, registry, *targets, wrapped=("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
+    os.killpg(command.pid, Number.SIGINT)
+    time.sleep(0.5)
+    running = below(psutil.Process(command.pid))
+    assert running.count(FOREVER) == len(targets), running
+    end(machine, command, Number.SIGTERM)
 
 
 @pytest.mark.native

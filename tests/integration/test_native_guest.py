@@ -15,6 +15,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,11 +77,11 @@ class Real:
         self.limits = limits
         cpuinfo = ("/proc/cpuinfo", b"processor\t: 0\n" * 8)
         self.running: Running = BACKEND.start(
-            GuestSpec(host_name="nl-thinkpad", home="/home/dev", uptime=300_000, limits=limits, files=(cpuinfo,))
+            GuestSpec(
+                host_name="nl-thinkpad", home="/home/dev", uptime=300_000, cpus=8, limits=limits, files=(cpuinfo,)
+            )
         )
-        self.guest = Guest(
-            self.loop, self.running.stream, self.recorder, self.internet, [("ssh", KEY)], limits, self.running.stop
-        )
+        self.guest = Guest(self.loop, self.running, self.recorder, self.internet, [("ssh", KEY)], limits)
         puts = [
             Put(KEY, b"secret\n", 0o600),
             Put("/home/dev/project", kind=2, mode=0o755),
@@ -128,7 +129,13 @@ Make = Callable[..., Real]
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    """Those that still run. One that is reaped between two questions about it does not."""
+    found = []
+    for one in processes:
+        with suppress(psutil.NoSuchProcess):
+            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one)
+    return found
 
 
 def gone(processes: list[psutil.Process], seconds: float = 1.0) -> bool:
@@ -260,9 +267,10 @@ def test_a_guest_dies_with_its_host(tmp_path: Path, busy: str) -> None:
     try:
         assert host.stdout is not None
         assert host.stdout.readline() == b"up\n"
-        time.sleep(0.3)
-        theirs = psutil.Process(host.pid).children(recursive=True)
-        assert len(theirs) >= 6, "the warden twice, bubblewrap, the guest's first process and the survivors"
+        until = time.monotonic() + 10
+        while len(theirs := psutil.Process(host.pid).children(recursive=True)) < 7:
+            assert time.monotonic() < until, "the warden twice, bubblewrap, the guest's first process, three survivors"
+            time.sleep(0.05)
     finally:
         host.send_signal(signal.SIGKILL)
         host.wait()
