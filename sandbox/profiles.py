@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -21,17 +20,16 @@ from sandbox.errors import UsageError
 from sandbox.events import Header
 from sandbox.facts import Deed
 from sandbox.globs import Matcher, alternatives
+from sandbox.placeholders import PACKAGE as _PACKAGE
+from sandbox.placeholders import PATHS as _PATHS
+from sandbox.placeholders import expand as expand
+from sandbox.placeholders import is_plain_name as is_plain_name
+from sandbox.placeholders import registry_hosts as registry_hosts
 
-Verb = Literal[
-    "read", "write", "change", "run", "connect", "request", "lookup", "syscall", "bind", "survive", "send"
-]
+Verb = Literal["read", "write", "change", "run", "connect", "request", "lookup", "syscall", "bind", "survive", "send"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
-_PATHS = ("read", "write", "change", "run", "survive")
 _UNSEGMENTED = ("lookup", "syscall", "send")
 _ROLES = ("installer", "tool", "package")
-_REGISTRIES = "<registries>"
-_PACKAGE = "<package>"
-_PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _MANY_PAGES = 500
 PROPOSED = "proposed:"
 """How the `why` of an entry begins that `baitbox learn` wrote and nobody has reviewed: such an entry is refused."""
@@ -304,41 +302,6 @@ def _free(globs: tuple[str, ...], segmented: bool) -> Matcher[bool]:
 
 def _any(globs: tuple[str, ...], text: str, segmented: bool = False) -> bool:
     return bool(_free(globs, segmented).find(text))
-
-
-def expand(verb: str, glob: str, header: Header, package: str = "") -> list[str]:
-    """A glob with the recording's home, project and registries, and the doer's package, written out."""
-    if _PACKAGE in glob:
-        if not _PLAIN_NAME.fullmatch(package):
-            return []  # names come from folders of the guest: never let one be a wildcard
-        glob = glob.replace(_PACKAGE, package)
-    if verb in _PATHS:
-        if glob == "~" or glob.startswith("~/"):
-            return [header.home + glob[1:]]
-        return [header.project + glob[1:]] if glob == "." or glob.startswith("./") else [glob]
-    if glob.startswith("unix:"):
-        return ["unix:" + expand("read", glob[5:], header, package)[0]]
-    if _REGISTRIES in glob:
-        return [glob.replace(_REGISTRIES, host) for host in registry_hosts(header)]
-    return [glob]
-
-
-def registry_hosts(header: Header) -> list[str]:
-    """The hosts of the plan's registries, lower case, with a port only where it is not the usual one."""
-    hosts = []
-    for registry in header.registries:
-        try:
-            parts = urlsplit(registry if "//" in registry else f"https://{registry}")
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            continue
-        hosts.append(host if port in (None, 80, 443) else f"{host}:{port}")
-    return [host for host in dict.fromkeys(hosts) if host]
-
-
-def is_plain_name(package: str) -> bool:
-    """Whether a package's name, which comes from the guest, is one: no wildcard, and no path out of a folder."""
-    return bool(_PLAIN_NAME.fullmatch(package))
 
 
 def package_key(ecosystem: str, name: str) -> str:

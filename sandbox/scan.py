@@ -27,7 +27,6 @@ from sandbox import (
     settle,
     store,
     together,
-    toolchain,
 )  # fmt: skip
 from sandbox.batches import MakesBatch, Packed
 from sandbox.cache import Cache
@@ -118,7 +117,10 @@ def scan(
     """Scan the lockfiles that `paths` name or hold. Raises BaitboxError only where nothing at all can be done."""
     began = time.monotonic()
     found, notes = find(paths)
-    bench = _bench(settings)
+    bench = _bench(settings, progress.step)
+    if len(settings.personas) > 1 and not one_by_one:
+        one_by_one = True
+        notes.append(Note(text="each package is run alone: only so is it run for several personas"))
     items = scan_items.collect(found, bench.registries)
     every = list(items.items.values())
     pace = Pace(progress, len(every))
@@ -316,11 +318,11 @@ def since(packages: Sequence[PackageReport], last: FinishedScan | None) -> tuple
     return listed, notes
 
 
-def _bench(settings: Settings) -> together.Bench:
+def _bench(settings: Settings, step: Callable[[str], None]) -> together.Bench:
     backend = pipeline.choose_backend(settings)
     return together.Bench(
         settings=msgspec.structs.replace(settings, backend=backend.name),
-        tools=toolchain.find(),
+        tools=backend.tools(step),
         registries=registry_settings(project=Path()),
         cache=Cache(settings.cache),
         persona=pipeline.personas(settings)[0],

@@ -15,14 +15,13 @@ from sandbox.pipeline import profile_folders, recording_file
 from sandbox.progress import Progress
 from sandbox.registries import Registries
 from sandbox.settings import Settings
-from sandbox.toolchain import HostTools
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
     """What every batch of one scan is run with."""
 
     settings: Settings
-    tools: HostTools
+    tools: plan.Tools
     registries: Registries
     cache: Cache
     persona: persona.Persona

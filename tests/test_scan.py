@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sandbox import lock_search, locked, scan, scan_items, scan_memory, together
+from sandbox import lock_search, locked, scan, scan_items, scan_memory, together, toolchain
 from sandbox.cache import Cache
 from sandbox.errors import TargetError
 from sandbox.plan import Toolchain
@@ -187,7 +187,7 @@ def test_what_a_registry_gives_out_under_another_digest_is_not_run(
 def test_a_batchs_result_is_known_apart_from_one_alone(tmp_path: Path, registries: Registries) -> None:
     settings = Settings(store=tmp_path, cache=tmp_path)
     bench = together.Bench(
-        settings=settings, tools=scan.toolchain.find(), registries=registries, cache=Cache(tmp_path),
+        settings=settings, tools=toolchain.find(), registries=registries, cache=Cache(tmp_path),
         persona=scan.pipeline.personas(settings)[0], backend=scan.pipeline.choose_backend(settings),
     )  # fmt: skip
     memory = scan_memory.Memory(bench, lambda _: None)

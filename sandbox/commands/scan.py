@@ -25,8 +25,8 @@ SinceLast = Annotated[
 
 
 @offers(
-    "backend", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
-    "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "quiet",
+    "backend", "image", "runtime", "personas", "format", "output", "reports", "fail_on", "allow_inconclusive",
+    "timeout", "jobs", "keep", "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "quiet",
 )  # fmt: skip
 def scan(
     context: typer.Context, paths: Paths, one_by_one: OneByOne = False, since_last: SinceLast = False, **flags: Any
