@@ -8,7 +8,7 @@ it a suspect, which is run again alone; the recording convicts nobody.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -45,6 +45,21 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """Packages that opened files of other packages' folders: whose."""
     likely: tuple[str, ...] = ()
     """Packages that act wherever others do: they have files that every start of Python runs."""
+
+    def reports(self, what: str) -> list[PackageReport]:
+        """Every package's report by this recording alone, as it stands without a run of each suspect; `what` names the
+        line for what nobody can be named for."""
+        found = [
+            self.packages[key]
+            if key not in self.suspects
+            else _missing(self.packages[key], [f"to be run alone: {why}" for why in self.suspects[key]])
+            for key in self.packages
+        ]
+        if self.unclear or self.unattributed:
+            verdict = judge.verdict(self.unattributed, list(self.unclear) or ["who did it"])
+            nobody = PackageReport(purl="", target=what, digest="", verdict=verdict, findings=self.unattributed)
+            found.append(_missing(nobody, self.unclear))
+        return found
 
     @property
     def cleared(self) -> list[str]:
@@ -258,6 +273,11 @@ class _Batch:
                 for key in self._of(one):
                     found[key].update(dict.fromkeys(self._of(other)))
         return {key: tuple(others) for key, others in found.items() if others}
+
+
+def _missing(report: PackageReport, texts: Sequence[str]) -> PackageReport:
+    missing = tuple(dict.fromkeys((*report.coverage.missing, *texts)))
+    return msgspec.structs.replace(report, coverage=msgspec.structs.replace(report.coverage, missing=missing))
 
 
 def _doer(deed: Deed) -> str:

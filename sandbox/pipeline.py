@@ -107,6 +107,22 @@ def judge_again(recording: Path, settings: Settings) -> PackageReport:
     return msgspec.structs.replace(report, recordings=(str(recording),))
 
 
+def judge_all(recording: Path, settings: Settings) -> list[PackageReport]:
+    """Judge a recording again, of whichever kind: of one package, or of several that ran together, each of which then
+    has a report of its own, and what nobody can be named for is one more."""
+    from sandbox import judge_batch, reuse
+
+    try:
+        read = events.read(recording)
+    except (OSError, ValueError):
+        return [judge_again(recording, settings)]  # which says what is wrong
+    if not read.header.members:
+        return [judge_again(recording, settings)]
+    sheets = reuse.sheets(profile_folders(settings), read.header.ecosystem)
+    found = judge_batch.judge_batch(read, sheets, discovery.load("rules", "RULE"))
+    return [msgspec.structs.replace(one, recordings=(str(recording),)) for one in found.reports(str(recording))]
+
+
 def together(packages: list[PackageReport]) -> PackageReport:
     """One package's reports of several personas as one: the worst verdict, all findings, all coverage."""
     if len(packages) == 1:

@@ -248,3 +248,14 @@ def test_an_old_recording_of_one_package_is_read_as_before() -> None:
     line = b'{"baitbox":1,"ecosystem":"npm","package":"x","phases":[{"name":"install","kind":"install"}]}'
     header = msgspec.json.decode(line, type=events.Header)
     assert (header.members, header.phases[0].package, header.phases[0].complete) == ([], "", 0)
+
+
+def test_a_recording_by_itself_gives_a_report_of_each_and_of_what_is_nobodys() -> None:
+    batch = made("a", "b")
+    batch.load("a")
+    steal(batch, batch.load("b"))
+    steal(batch, batch.fork(0, known=False, session=77), "other.test")
+    reports = {one.purl: one for one in batch.judged().reports("batch.jsonl")}
+    assert set(reports) == {key("a"), key("b"), ""}
+    assert [reports[name].verdict for name in (key("a"), key("b"), "")] == ["inconclusive", "malicious", "malicious"]
+    assert any("to be run alone" in text for text in reports[key("b")].coverage.missing)
