@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from sandbox import (
     __version__,
@@ -30,7 +31,7 @@ from sandbox import (
 )  # fmt: skip
 from sandbox.batches import MakesBatch, Packed
 from sandbox.cache import Cache
-from sandbox.errors import BaitboxError, StoreError
+from sandbox.errors import BaitboxError, StoreError, UnfitError
 from sandbox.judge_batch import Judgement
 from sandbox.lock_search import Found, find
 from sandbox.plan import Artifact
@@ -47,6 +48,8 @@ from sandbox.upstream import Upstream
 MANY_TOGETHER = 400
 """Packages in one guest; a larger lockfile takes several."""
 FETCHES = 8
+MEMORY_OF_ONE = 2 * 1024**3
+"""Bytes that a guest and what watches it may take."""
 
 Key = int
 """An item, by its identity."""
@@ -233,12 +236,14 @@ class _Runs:
             for item in items
             if id(item) in self._problems
         }
-        self.errors += [(item.text, self._problems[id(item)]) for item in items if id(item) in self._problems]
+        problems = [(item.text, self._problems[id(item)]) for item in items if id(item) in self._problems]
+        # What is not for this machine is inconclusive, and no mistake of anybody's.
+        self.errors += [(text, error) for text, error in problems if not isinstance(error, UnfitError)]
         if wanted:
             self._pace.step(f"{len(wanted)} alone")
             targets: list[str | Target] = [target for _, target in wanted]
             outcome = schedule.check_all(targets, self._bench.settings, self._pace, keep_error=True)
-            self.errors += outcome.errors
+            self.errors += [(text, error) for text, error in outcome.errors if not isinstance(error, UnfitError)]
             for (item, _), one in zip(wanted, outcome.report.packages, strict=True):
                 found[id(item)] = one if one.purl else item.report(one.coverage.missing)
         return found
@@ -318,10 +323,17 @@ def since(packages: Sequence[PackageReport], last: FinishedScan | None) -> tuple
     return listed, notes
 
 
+def jobs(settings: Settings) -> int:
+    """How many packages run alone at the same time: as set, else by processors and by memory."""
+    if settings.jobs:
+        return settings.jobs
+    return max(1, min(schedule.workers(settings), psutil.virtual_memory().available // MEMORY_OF_ONE))
+
+
 def _bench(settings: Settings, step: Callable[[str], None]) -> together.Bench:
     backend = pipeline.choose_backend(settings)
     return together.Bench(
-        settings=msgspec.structs.replace(settings, backend=backend.name),
+        settings=msgspec.structs.replace(settings, backend=backend.name, jobs=jobs(settings)),
         tools=backend.tools(step),
         registries=registry_settings(project=Path()),
         cache=Cache(settings.cache),

@@ -43,11 +43,11 @@ def run_all(
             for phase in group:
                 one(phase)
             continue
-        with ThreadPoolExecutor(at_once or width(), thread_name_prefix="phase") as pool:
+        # Not as a context: an interrupt must not wait for what runs, which ends with the guest.
+        pool = ThreadPoolExecutor(at_once or width(), thread_name_prefix="phase")
+        try:
             futures = [pool.submit(one, phase) for phase in group]
-            try:
-                for future in futures:
-                    future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            for future in futures:
+                future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

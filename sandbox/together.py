@@ -66,6 +66,11 @@ def run(
             took(recording)
     sheets = reuse.sheets(profile_folders(bench.settings), ecosystem)
     judgement = judge_batch.judge_batch(read, sheets, discovery.load("rules", "RULE"))
+    if bench.settings.keep is not None:
+        kept = {
+            key: msgspec.structs.replace(one, recordings=(str(recording),)) for key, one in judgement.packages.items()
+        }
+        judgement = msgspec.structs.replace(judgement, packages=kept)
     if problem:
         judgement = msgspec.structs.replace(judgement, unclear=(*judgement.unclear, f"a registry failed: {problem}"))
     return judgement
