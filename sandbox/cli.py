@@ -111,12 +111,12 @@ for _name, _command in discovery.load("commands", "COMMAND").items():
 def judge(recording: RecordingFile, **flags: Any) -> int:
     """Judge a RECORDING again, with the rules and profiles of today. Nothing is run."""
     from sandbox import schedule
-    from sandbox.pipeline import judge_again
+    from sandbox.pipeline import judge_all
 
     began = time.monotonic()
     settings = _settings(flags)
-    package = judge_again(recording, settings)
-    report = schedule.assemble([package], time.monotonic() - began)
+    packages = judge_all(recording, settings)
+    report = schedule.assemble(packages, time.monotonic() - began)
     return _report(schedule.Outcome(report), settings)
 
 

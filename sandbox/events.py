@@ -20,6 +20,10 @@ NOT_LOADED = 97
 """The exit code with which an import phase says that loading raised. Any other means that the module ran: one that
 ends its process (a command line without arguments) has been loaded."""
 
+ALL_TRIED = 96
+"""The exit code with which a phase that loads several modules in turn says that it came to the last, and that what has
+to load did. Any other means that the rest was not loaded."""
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
     """One thing that happened. `at` is seconds since the guest began; `process` is a `ProcessStarted.process`,
@@ -34,13 +38,18 @@ class PlannedPhase(msgspec.Struct, frozen=True):
     """A phase that the plan wants; coverage is judged against it. `required` phases must end with exit code 0 to
     count as run; the others only have to have run (a `--help` may exit 1), being stopped at their limit included
     where `open_ended`. An import counts as run unless it says NOT_LOADED. Phases with the same non-empty `either` load
-    the same file: one that ran is enough."""
+    the same file: one that ran is enough. Where several packages are installed together, `package` and `version` are
+    the one that the phase exercises (empty: all of them), and `complete` the exit code by which alone it says that it
+    came to its end."""
 
     name: str
     kind: str
     required: bool = True
     open_ended: bool = False
     either: str = ""
+    package: str = ""
+    version: str = ""
+    complete: int = 0
 
 
 class PhasesPlanned(Event, frozen=True, kw_only=True, tag="phases.planned"):
@@ -309,8 +318,25 @@ class PlantedFile(msgspec.Struct, frozen=True):
     weight: Literal["high", "medium", "low"] = "high"
 
 
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several packages that were installed together."""
+
+    name: str
+    version: str
+    purl: str
+    target: str = ""
+    digest: str = ""
+    starts: tuple[str, ...] = ()
+    """PyPI: files of its archive that every start of Python runs (`.pth`, `sitecustomize`)."""
+    tops: tuple[str, ...] = ()
+    """PyPI: what its archive puts at the top of `site-packages`."""
+    place: str = ""
+    """npm: the folder that it is installed in, from the project on."""
+
+
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line of a recording: who recorded what, and what was planned and planted."""
+    """The first line of a recording: who recorded what, and what was planned and planted. Of several packages that
+    were installed together, `members` lists each, and `package` is empty; phases may then run at the same time."""
 
     baitbox: int = FORMAT_VERSION
     tool: str = ""
@@ -329,6 +355,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     planted: list[PlantedFile] = []
     dependencies: list[str] = []
     why: str = ""
+    members: list[Member] = []
 
 
 class Recording(msgspec.Struct, frozen=True):

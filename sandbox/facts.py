@@ -121,7 +121,7 @@ class Facts:
         self.kinds = {phase.name: phase.kind for phase in self.planned}
         self.kinds.update({event.phase: event.kind for event in self.phase_starts})
         self.phase_ends: dict[str, events.PhaseEnded] = {}
-        self.table = Table(header, self.phase_starts)
+        self.table = Table(header, self.phase_starts, self.planned)
         self.opened: dict[tuple[str, str, Actor, str], Use] = {}
         self.probed: dict[tuple[str, Actor, str], tuple[int, events.FileProbed]] = {}
         self.changed: list[tuple[int, events.FileChanged, Actor, str, str]] = []

@@ -40,9 +40,16 @@ def resolve(
             pinned.require(Path(target.path), target.digests, artifact.digest, shown(target.text))
         return artifact
     with Upstream(registries, cache, progress) as upstream:
-        if target.ecosystem == "npm":
-            return _npm(target, upstream)
-        return _pypi(target, upstream, tags, python_version)
+        return resolve_with(target, upstream, tags=tags, python_version=python_version)
+
+
+def resolve_with(
+    target: Target, upstream: Upstream, *, tags: tuple[str, ...] = (), python_version: str = ""
+) -> Artifact:
+    """`resolve` for a target in a registry, with connections that are used for many."""
+    if target.ecosystem == "npm":
+        return _npm(target, upstream)
+    return _pypi(target, upstream, tags, python_version)
 
 
 def packument_url(base: str, name: str) -> str:
@@ -147,6 +154,17 @@ def _pypi(target: Target, upstream: Upstream, tags: tuple[str, ...], python: str
         extras=target.extras,
         manifest=described.manifest, files=described.files, kind=chosen.kind,
     )  # fmt: skip
+
+
+def file_of(artifact: Artifact, upstream: Upstream) -> tuple[str, str]:
+    """The address and file name of a PyPI artifact, by the pages that were just read. Raises TargetError where none
+    of them has its file."""
+    for registry in upstream.registries.for_pypi():
+        known = upstream.remembered(page_url(registry.url, artifact.name), SIMPLE_TYPES)
+        for file in _files(known) if known is not None else ():
+            if file.digest == artifact.digest:
+                return file.url, file.filename
+    raise TargetError(f"no index has the file of {artifact.name} {artifact.version} any more", "try again")
 
 
 def _page(target: Target, upstream: Upstream, url: str) -> list[ProjectFile]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import threading
 import time
@@ -94,7 +95,7 @@ class Guest:
         self._recorder = recorder
         self._limits = limits
         self._stop = running.stop
-        self._next = 1
+        self._numbers = itertools.count(1)
         self._watched = watched
         running.stream.setblocking(False)
         self._link = Link(recorder, internet, watched, running.unwrap)
@@ -131,8 +132,7 @@ class Guest:
     def _ask(
         self, kind: Host, answer: Warden, payload: bytes, what: str, seconds: float = GRACE_SECONDS
     ) -> bytes:
-        identity = self._next
-        self._next += 1
+        identity = next(self._numbers)
 
         def send() -> Future[bytes]:
             future = self._link.expect(answer, identity)
@@ -167,9 +167,9 @@ class Guest:
             self._recorder.add(events.SensorStarted, sensor=sensor)
 
     def run(self, phase: plan.Phase, environment: dict[str, str], cwd: str) -> Outcome:
-        """Run a phase to its end or its limit. A guest that dies meanwhile makes the phase `failed`."""
-        identity = self._next
-        self._next += 1
+        """Run a phase to its end or its limit. A guest that dies meanwhile makes the phase `failed`. Several threads
+        may run one each where the recorder tells phases apart."""
+        identity = next(self._numbers)
         limits = self._limits
         started = time.monotonic()
         self._recorder.phase = phase.name
@@ -186,7 +186,7 @@ class Guest:
                 traced=self._traced,
             )
         except ValueError as error:
-            return self._ended(0, "failed", 0, 0.0, str(error))
+            return self._ended(phase.name, 0, "failed", 0, 0.0, str(error))
 
         def send() -> tuple[Future[bytes], Future[bytes]]:
             self._link.pending[identity] = phase
@@ -200,17 +200,17 @@ class Guest:
             status, late = self._await_end(identity, ended, phase.seconds)
         except (ConnectionError, Late) as error:
             seconds = time.monotonic() - started
-            return self._ended(identity, "failed", 0, seconds, str(error) or "the guest hangs")
+            return self._ended(phase.name, identity, "failed", 0, seconds, str(error) or "the guest hangs")
         seconds = time.monotonic() - started
         if late:
-            return self._ended(identity, "timeout", 0, seconds)
+            return self._ended(phase.name, identity, "timeout", 0, seconds)
         if failed.done() and not failed.exception():
             number = int.from_bytes(failed.result()[:4], "little")
-            outcome = self._ended(identity, "failed", 0, seconds, os.strerror(number))
+            outcome = self._ended(phase.name, identity, "failed", 0, seconds, os.strerror(number))
             return msgspec.structs.replace(outcome, refused=os.strerror(number))
         if status & 0x7F:
-            return self._ended(identity, "killed", status & 0x7F, seconds)
-        return self._ended(identity, "exited", status >> 8 & 0xFF, seconds)
+            return self._ended(phase.name, identity, "killed", status & 0x7F, seconds)
+        return self._ended(phase.name, identity, "exited", status >> 8 & 0xFF, seconds)
 
     def _await_end(self, identity: int, ended: Future[bytes], seconds: float) -> tuple[int, bool]:
         late = False
@@ -224,6 +224,7 @@ class Guest:
 
     def _ended(
         self,
+        name: str,
         identity: int,
         status: Literal["exited", "killed", "timeout", "failed"],
         code: int,
@@ -232,6 +233,7 @@ class Guest:
     ) -> Outcome:
         self._recorder.add(
             events.PhaseEnded,
+            phase=name,
             process=self._link.roots.get(identity, 0),
             status=status,
             code=code if status == "exited" else 0,

@@ -31,14 +31,14 @@ def judge(recording: Recording, profiles: Profiles, rules: Mapping[str, Rule]) -
     facts = gather(recording)
     expectations = profiles.for_recording(header)
     case = Case(facts, Judged(facts, expectations))
-    findings, failed = _ask(case, rules)
+    findings, failed = ask(case, rules)
     phases, missing, allowed = _coverage(facts, expectations)
-    missing = [*_without_means(header, profiles, rules), *failed, *missing]
+    missing = [*without_means(header, profiles, rules), *failed, *missing]
     return PackageReport(
         purl=purl(header),
         target=header.target,
         digest=header.digest,
-        verdict=_verdict(findings, missing),
+        verdict=verdict(findings, missing),
         findings=findings,
         expected=(*allowed, *_expected(expectations)),
         coverage=Coverage(
@@ -59,7 +59,7 @@ def purl(header: Header) -> str:
     return f"pkg:{kind}/{path}{version}"
 
 
-def _ask(case: Case, rules: Mapping[str, Rule]) -> tuple[tuple[Finding, ...], list[str]]:
+def ask(case: Case, rules: Mapping[str, Rule]) -> tuple[tuple[Finding, ...], list[str]]:
     """Every rule's findings, worst first, and the rules that failed. One bad rule does not silence the others."""
     findings: list[Finding] = []
     failed: list[str] = []
@@ -68,7 +68,7 @@ def _ask(case: Case, rules: Mapping[str, Rule]) -> tuple[tuple[Finding, ...], li
             findings += list(rule.check(case.under(name, rule)))
         except Exception as error:
             failed.append(f"the rule {name} failed: {type(error).__name__}: {shorten(str(error), 100)}")
-    return tuple(sorted(merged(findings), key=_order)), failed
+    return tuple(sorted(merged(findings), key=order)), failed
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
@@ -81,7 +81,7 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _join(group: list[Finding]) -> Finding:
-    first = min(group, key=_order)
+    first = min(group, key=order)
     evidence = {item.line: item for finding in group for item in finding.evidence}
     others = len({finding.title for finding in group}) - 1
     return msgspec.structs.replace(
@@ -93,7 +93,7 @@ def _join(group: list[Finding]) -> Finding:
     )
 
 
-def _order(finding: Finding) -> tuple[int, int, int, str, int, str]:
+def order(finding: Finding) -> tuple[int, int, int, str, int, str]:
     line = finding.evidence[0].line if finding.evidence else 0
     return (
         0 if finding.verdict == "malicious" else 1,
@@ -105,7 +105,7 @@ def _order(finding: Finding) -> tuple[int, int, int, str, int, str]:
     )
 
 
-def _verdict(findings: Iterable[Finding], missing: list[str]) -> Verdict:
+def verdict(findings: Iterable[Finding], missing: list[str]) -> Verdict:
     """A finding outranks what was missed; what was missed is never clean."""
     verdicts = {finding.verdict for finding in findings}
     if "malicious" in verdicts:
@@ -121,7 +121,7 @@ def _expected(expectations: Expectations) -> Iterator[str]:
     yield from sorted(lines)[:_MOST_EXPECTED]
 
 
-def _without_means(header: Header, profiles: Profiles, rules: Mapping[str, Rule]) -> Iterator[str]:
+def without_means(header: Header, profiles: Profiles, rules: Mapping[str, Rule]) -> Iterator[str]:
     """What a judge cannot do without."""
     if not rules:
         yield "there were no rules to judge by"
@@ -147,7 +147,7 @@ def _coverage(facts: Facts, expectations: Expectations) -> tuple[list[PhaseCover
     groups: dict[str, list[bool]] = {}
     for planned in facts.planned:
         end = facts.phase_ends.get(planned.name)
-        coverage, counts = _phase(planned, planned.name in started, end, facts.header.persona)
+        coverage, counts = phase(planned, planned.name in started, end, facts.header.persona)
         phases.append(coverage)
         why = expectations.why_it_may_fail(planned.name) if _raised(planned, end) else ""
         if why:
@@ -161,7 +161,7 @@ def _coverage(facts: Facts, expectations: Expectations) -> tuple[list[PhaseCover
             missing.append(f"none of the {len(results)} ways to {shorten(name, 100)} succeeded")
     if not facts.plans:
         missing.append("what to run after the installation was never planned")
-    return phases, [*missing, *_lost(facts)], allowed[:_MOST_EXPECTED]
+    return phases, [*missing, *lost(facts)], allowed[:_MOST_EXPECTED]
 
 
 def _raised(planned: PlannedPhase, end: PhaseEnded | None) -> bool:
@@ -169,7 +169,7 @@ def _raised(planned: PlannedPhase, end: PhaseEnded | None) -> bool:
     return planned.kind == "import" and end is not None and end.status == "exited" and end.code == NOT_LOADED
 
 
-def _lost(facts: Facts) -> Iterator[str]:
+def lost(facts: Facts) -> Iterator[str]:
     """What sensors, and the recording itself, do not hold."""
     for name in facts.header.sensors:
         if name not in facts.sensors:
@@ -185,7 +185,7 @@ def _lost(facts: Facts) -> Iterator[str]:
             yield f"the recording holds {facts.counts[tag]} of {expected} {shorten(tag, 40)} events"
 
 
-def _phase(planned: PlannedPhase, started: bool, end: PhaseEnded | None, persona: str) -> tuple[PhaseCoverage, bool]:
+def phase(planned: PlannedPhase, started: bool, end: PhaseEnded | None, persona: str) -> tuple[PhaseCoverage, bool]:
     """How a phase went, and whether it counts as run. A command that is not required may exit as it likes (an import
     is only planned so for a reason that `not_exercised` says), but not be killed, fail to start, or be stopped where
     it should have come to an end."""
@@ -196,9 +196,10 @@ def _phase(planned: PlannedPhase, started: bool, end: PhaseEnded | None, persona
     elif end.status == "exited":
         # A module that ends its process has been loaded: only the loader's own code says that it was not.
         fine = end.code != NOT_LOADED if planned.kind == "import" else end.code == 0
+        fine = end.code == planned.complete if planned.complete else fine
         counts = fine or not planned.required
         status = "ran" if fine or (counts and planned.kind != "import") else "failed"
-        detail = f"exited with {end.code}" if end.code else ""
+        detail = f"exited with {end.code}" if end.code != planned.complete else ""
         if _raised(planned, end):
             detail = "raised, and was not loaded" if planned.required or planned.either else "raised, as it may"
     elif end.status == "timeout":

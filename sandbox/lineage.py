@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from sandbox.events import Header, PhaseStarted, ProcessStarted, ProgramRequested, ProgramStarted
+from sandbox.events import Header, PhaseStarted, PlannedPhase, ProcessStarted, ProgramRequested, ProgramStarted
 
 Role = Literal["installer", "tool", "package"]
 
@@ -97,7 +97,7 @@ class Process:
     """One process of the guest, from first sight to exit."""
 
     __slots__ = (
-        "actor", "children", "exited", "last_at", "last_phase", "line", "parent", "parent_known", "phase",
+        "actor", "children", "exited", "guess", "last_at", "last_phase", "line", "parent", "parent_known", "phase",
         "pid", "programs", "root", "serial", "session", "started",
     )  # fmt: skip
 
@@ -113,6 +113,8 @@ class Process:
         self.started = event.at if event else 0.0
         self.line = line
         self.root = False
+        self.guess = ""
+        """The package that it probably acts for, where several run together and it cannot be told for certain."""
         self.programs: list[Program] = []
         self.children: list[Process] = []
         self.exited: int | None = None
@@ -123,11 +125,17 @@ class Process:
 
 
 class Table:
-    """The processes of one recording, kept up to date by its events in order."""
+    """The processes of one recording, kept up to date by its events in order.
 
-    def __init__(self, header: Header, phases: list[PhaseStarted]) -> None:
+    Where several packages are run together, the root of a phase acts for the package that the phase exercises, and
+    what cannot be attributed for certain acts for no package at all (an empty name)."""
+
+    def __init__(
+        self, header: Header, phases: list[PhaseStarted], planned: list[PlannedPhase] | None = None
+    ) -> None:
         self._header = header
         self._target = header.package
+        self._exercised = {phase.name: phase.package for phase in planned or [] if phase.package}
         self._roots = {event.process: event for event in phases if event.process}
         self._requested: dict[int, ProgramRequested] = {}
         self._sessions: dict[int, Process] = {}
@@ -149,8 +157,10 @@ class Table:
         if root is not None:
             process.root = True
             role: Role = "installer" if root.kind == "install" else "package"
-            actor = Actor(process, role, self._target, None, event.process)
+            package = self._exercised.get(root.phase, self._target)
+            actor = Actor(process, role, package, None, event.process)
         elif heir is not None:
+            process.guess = heir.guess
             stem = heir.actor.stem if heir.actor.role == "package" else event.process
             actor = Actor(process, heir.actor.role, heir.actor.package, heir.actor.program, stem)
         else:
@@ -161,7 +171,15 @@ class Table:
 
     def _heir(self, event: ProcessStarted, parent: Process | None) -> Process | None:
         """Whom an orphan acts for: its session's package, else the package that was last at work. Never the
-        installer, whose children are all seen being made."""
+        installer, whose children are all seen being made. Among several packages only its session is proof."""
+        if self._header.members:
+            kin = self._sessions.get(event.session)
+            if kin is not None and kin.actor.role == "package":
+                return kin
+            probable = next((one for one in (parent, self._latest) if one is not None), None)
+            if probable is not None:
+                self.processes[event.process].guess = probable.actor.package or probable.guess
+            return None
         for kin in (parent, self._sessions.get(event.session), self._latest):
             if kin is not None and kin.actor.role == "package":
                 return kin

@@ -294,9 +294,8 @@ class Link(asyncio.Protocol):
         serial = self.roots[identity] = self.tracker.root(struct.unpack("<I", payload)[0])
         phase = self.pending.pop(identity, None)
         if phase is not None:
-            self.recorder.add(
-                events.PhaseStarted, process=serial, kind=phase.kind, argv=list(phase.argv), cwd=phase.cwd
-            )
+            named = {"phase": phase.name, "kind": phase.kind, "argv": list(phase.argv), "cwd": phase.cwd}
+            self.recorder.add(events.PhaseStarted, process=serial, **named)
 
     def _output(self, identity: int, payload: bytes) -> None:
         self._outputs.setdefault((identity, payload[0]), bytearray()).extend(payload[4:])

@@ -17,6 +17,7 @@ from sandbox.targets import normalised, valid_npm_name, valid_pypi_name
 if TYPE_CHECKING:
     import configparser
 
+_REQUIRED = re.compile(rb"Requires-Dist:\s*([A-Za-z0-9][A-Za-z0-9._-]{0,200})", re.IGNORECASE)
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+!_-]{0,127}")
 
 
@@ -76,8 +77,22 @@ def describe_wheel(index: ArchiveIndex) -> Described:
         raise ValueError("it has no METADATA" if not found else "it has more than one METADATA")
     name, version = _read_metadata(index.contents[found[0]], found[0])
     entry_points = index.contents.get(found[0].removesuffix("METADATA") + "entry_points.txt", b"")
-    manifest: dict[str, object] = {"names": list(index.names), "entry_points": read_entry_points(entry_points)}
+    manifest: dict[str, object] = {
+        "names": list(index.names),
+        "entry_points": read_entry_points(entry_points),
+        "requires": _required(index.contents[found[0]]),
+    }
     return Described(name=name, version=version, manifest=manifest, files=index.names)
+
+
+def _required(metadata: bytes) -> list[str]:
+    """The names that a distribution asks for, under whatever condition; bounded, and only what is a name."""
+    found: dict[str, None] = {}
+    for line in metadata.partition(b"\n\n")[0].splitlines()[:10_000]:
+        match = _REQUIRED.match(line)
+        if match:
+            found[normalised(match[1].decode())] = None
+    return list(found)
 
 
 def wanted_of_sdist(name: str) -> bool:

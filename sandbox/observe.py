@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ from sandbox.gateway.tls import CertificateAuthority
 from sandbox.guest import Guest, GuestGoneError, LoopThread, Outcome
 from sandbox.recorder import Recorder
 from sandbox.registries import Registries
+from sandbox.side_by_side import run_all
 from sandbox.warden.frames import Put
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -50,6 +52,12 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     """Limit for the install phase."""
     recording: Path
+    members: tuple[events.Member, ...] = ()
+    """Where several packages are installed together: all of them. `artifact` then has no name."""
+    pins: tuple[tuple[str, str], ...] = ()
+    """(address, digest): files that the guest gets with this digest or not at all."""
+    words: frozenset[str] = frozenset()
+    """What requests repeat of the files that were planted for the installation."""
 
 
 class World(msgspec.Struct, frozen=True):
@@ -66,7 +74,10 @@ def observe(experiment: Experiment, step: Callable[[str], None]) -> str:
     draw, who = bait.Draw(), _person(experiment)
     planted = persona.plant(experiment.persona, draw, who)
     mirror = Mirror(experiment.registries, experiment.cache, experiment.artifact.ecosystem, refuse=_finder(planted))
-    mirror.prime(experiment.artifact.name)
+    if experiment.artifact.name:
+        mirror.prime(experiment.artifact.name)
+    for url, digest in experiment.pins:
+        mirror.pin(url, digest)
     header = _header(experiment, who, planted, mirror.hosts)
     recorder = Recorder(experiment.recording, header, experiment.limits.events)
     try:
@@ -107,6 +118,7 @@ def world(
         host_name=experiment.persona.host,
         seed=os.urandom(16),
     )
+    gateway.knows(experiment.words)
     bundle = _bundle(authority)
     watched = [(one.decoy, _place(file.path, who)) for one in planted for file in one.files]
     loop = LoopThread()
@@ -167,6 +179,7 @@ def _header(
         registries=registries,
         sensors=list(SENSORS),
         phases=[_planned(phase) for phase in install],
+        members=list(experiment.members),
         planted=[
             events.PlantedFile(one.decoy, _place(file.path, who), file.weight)
             for one in planted
@@ -176,7 +189,10 @@ def _header(
 
 
 def _planned(phase: plan.Phase) -> events.PlannedPhase:
-    return events.PlannedPhase(phase.name, phase.kind, phase.required, phase.open_ended, phase.either)
+    return events.PlannedPhase(
+        phase.name, phase.kind, phase.required, phase.open_ended, phase.either, phase.package, phase.version,
+        phase.complete,
+    )  # fmt: skip
 
 
 def _bundle(authority: CertificateAuthority) -> bytes:
@@ -309,6 +325,9 @@ def _exercise(experiment: Experiment, made: World, recorder: Recorder, step: Cal
     phases, notes = ecosystem.exercise(artifact, installed, tools, project, experiment.seconds)
     notes = [*notes, *made.not_seen]
     recorder.add(events.PhasesPlanned, phases=[_planned(phase) for phase in phases], not_exercised=notes)
+    if experiment.members:
+        run_all(phases, partial(run_phase, experiment, made), lambda: guest.alive, step)
+        return
     for phase in phases:
         if not guest.alive:
             break

@@ -85,7 +85,7 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
 
 def judge_again(recording: Path, settings: Settings) -> PackageReport:
     """Judge a recording with the rules and profiles of today. Nothing is run."""
-    from sandbox import judge, profiles, reuse
+    from sandbox import judge, reuse
 
     try:
         read = events.read(recording)
@@ -93,9 +93,25 @@ def judge_again(recording: Path, settings: Settings) -> PackageReport:
         raise TargetError(f"the recording {recording} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise TargetError(f"{recording} is not a recording that can be judged: {error}") from None
-    sheets = reuse.sheets([profiles.profile_folder(), *settings.profiles], read.header.ecosystem)
+    sheets = reuse.sheets(reuse.folders(settings), read.header.ecosystem)
     report = judge.judge(read, sheets, discovery.load("rules", "RULE"))
     return msgspec.structs.replace(report, recordings=(str(recording),))
+
+
+def judge_all(recording: Path, settings: Settings) -> list[PackageReport]:
+    """Judge a recording again, of whichever kind: of one package, or of several that ran together, each of which then
+    has a report of its own, and what nobody can be named for is one more."""
+    from sandbox import judge_batch, reuse
+
+    try:
+        read = events.read(recording)
+    except (OSError, ValueError):
+        return [judge_again(recording, settings)]  # which says what is wrong
+    if not read.header.members:
+        return [judge_again(recording, settings)]
+    sheets = reuse.sheets(reuse.folders(settings), read.header.ecosystem)
+    found = judge_batch.judge_batch(read, sheets, discovery.load("rules", "RULE"))
+    return [msgspec.structs.replace(one, recordings=(str(recording),)) for one in found.reports(str(recording))]
 
 
 def together(packages: list[PackageReport]) -> PackageReport:

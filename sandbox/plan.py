@@ -48,6 +48,12 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     open_ended: bool = False
     either: str = ""
     """Phases with the same non-empty `either` load the same file: one that succeeds is enough."""
+    package: str = ""
+    """The package that it exercises, where several are installed together; empty: the artifact, or all of them."""
+    version: str = ""
+    """That package's version: a lockfile may have several of one name."""
+    complete: int = 0
+    """The exit code by which alone it says that it came to its end; 0 where the usual meaning of codes holds."""
 
 
 def shell_phase(shell: str, base: Phase, seconds: float) -> Phase:

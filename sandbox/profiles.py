@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,13 +18,14 @@ from sandbox.errors import UsageError
 from sandbox.events import Header
 from sandbox.facts import Deed
 from sandbox.globs import Matcher
-from sandbox.sheets import PATHS, VERBS, Expectation, Sheet, read
+from sandbox.placeholders import PACKAGE as _PACKAGE
+from sandbox.placeholders import expand as expand
+from sandbox.placeholders import is_plain_name as is_plain_name
+from sandbox.placeholders import registry_hosts as registry_hosts
+from sandbox.sheets import VERBS, Expectation, Sheet, read
 
 _UNSEGMENTED = ("lookup", "syscall", "send")
 _ROLES = ("installer", "tool", "package")
-_REGISTRIES = "<registries>"
-_PACKAGE = "<package>"
-_PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _MANY_PAGES = 500
 
 
@@ -90,9 +90,10 @@ class Profiles:
 
 
 class _Page:
-    """What one role, of one package, may do in one kind of phase."""
+    """What one role, of one package, may do in one kind of phase; `rest` is what holds for every package."""
 
-    def __init__(self, entries: Iterable[Entry], header: Header, package: str) -> None:
+    def __init__(self, entries: Iterable[Entry], header: Header, package: str, rest: _Page | None = None) -> None:
+        self._rest = rest
         plain: dict[str, list[tuple[str, Entry]]] = {verb: [] for verb in VERBS}
         self._conditional: dict[str, list[tuple[Matcher[Entry], Entry]]] = {verb: [] for verb in VERBS}
         for entry in entries:
@@ -118,6 +119,8 @@ class _Page:
         found = self._look(self._plain[verb], subject, bait)
         if found is None and verb == "change":
             found = self._look(self._plain["write"], subject, bait)
+        if found is None and self._rest is not None:
+            found = self._rest.plain(verb, subject, bait)
         if len(self._memory) < 200_000:
             self._memory[key] = found
         return found
@@ -131,7 +134,7 @@ class _Page:
             found = self._look(matcher, deed.subject, bool(deed.decoy))
             if found is not None and _meets(entry.expectation, deed):
                 return entry
-        return None
+        return self._rest.conditional(deed) if self._rest is not None else None
 
     @staticmethod
     def _look(matcher: Matcher[Entry], subject: str, bait: bool) -> Entry | None:
@@ -146,6 +149,8 @@ class Expectations:
         self._header = header
         self._common = profiles.chain(profiles.ecosystem)
         self._pages: dict[tuple[str, str, str], _Page] = {}
+        self._shared: dict[tuple[str, str], _Page] = {}
+        self._most = _MANY_PAGES + 8 * len(header.members)
         self.used: dict[Entry, str] = {}
         """The entries that explained something out of the ordinary (bait, or by a package's own sheet), each with
         the first thing that it explained."""
@@ -163,7 +168,7 @@ class Expectations:
     def page(self, role: str, package: str, kind: str) -> _Page:
         """The page for a role of a package in a kind of phase; made once."""
         package = package_key(self._profiles.ecosystem, package)
-        if len(self._pages) > _MANY_PAGES:
+        if len(self._pages) > self._most:
             package = ""  # a hostile guest makes packages up; those without a page of their own have no exceptions
         key = (role, package, kind)
         page = self._pages.get(key)
@@ -171,8 +176,18 @@ class Expectations:
             sheet = f"packages/{self._profiles.ecosystem}/{package}"
             common = {entry.source for entry in self._common}
             own = [entry for entry in self._profiles.chain(sheet) if entry.source not in common]
-            entries = [entry for entry in own + self._common if _applies(entry.expectation, role, kind)]
-            page = self._pages[key] = _Page(entries, self._header, package)
+            own += [entry for entry in self._common if _names_the_package(entry.expectation)]
+            entries = [entry for entry in own if _applies(entry.expectation, role, kind)]
+            page = self._pages[key] = _Page(entries, self._header, package, self._rest(role, kind))
+        return page
+
+    def _rest(self, role: str, kind: str) -> _Page:
+        """What holds for every package alike: made once, since a lockfile has hundreds of packages."""
+        page = self._shared.get((role, kind))
+        if page is None:
+            common = [entry for entry in self._common if not _names_the_package(entry.expectation)]
+            entries = [entry for entry in common if _applies(entry.expectation, role, kind)]
+            page = self._shared[role, kind] = _Page(entries, self._header, "")
         return page
 
     def explain(self, deed: Deed) -> Entry | None:
@@ -200,6 +215,10 @@ class Expectations:
         return page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)
 
 
+def _names_the_package(expectation: Expectation) -> bool:
+    return any(_PACKAGE in glob for verb in VERBS for glob in expectation.globs(verb))
+
+
 def _applies(expectation: Expectation, role: str, kind: str) -> bool:
     return expectation.by in ("any", role) and (not expectation.phases or kind in expectation.phases)
 
@@ -225,41 +244,6 @@ def _free(globs: tuple[str, ...], segmented: bool) -> Matcher[bool]:
 
 def _any(globs: tuple[str, ...], text: str, segmented: bool = False) -> bool:
     return bool(_free(globs, segmented).find(text))
-
-
-def expand(verb: str, glob: str, header: Header, package: str = "") -> list[str]:
-    """A glob with the recording's home, project and registries, and the doer's package, written out."""
-    if _PACKAGE in glob:
-        if not _PLAIN_NAME.fullmatch(package):
-            return []  # names come from folders of the guest: never let one be a wildcard
-        glob = glob.replace(_PACKAGE, package)
-    if verb in PATHS:
-        if glob == "~" or glob.startswith("~/"):
-            return [header.home + glob[1:]]
-        return [header.project + glob[1:]] if glob == "." or glob.startswith("./") else [glob]
-    if glob.startswith("unix:"):
-        return ["unix:" + expand("read", glob[5:], header, package)[0]]
-    if _REGISTRIES in glob:
-        return [glob.replace(_REGISTRIES, host) for host in registry_hosts(header)]
-    return [glob]
-
-
-def registry_hosts(header: Header) -> list[str]:
-    """The hosts of the plan's registries, lower case, with a port only where it is not the usual one."""
-    hosts = []
-    for registry in header.registries:
-        try:
-            parts = urlsplit(registry if "//" in registry else f"https://{registry}")
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            continue
-        hosts.append(host if port in (None, 80, 443) else f"{host}:{port}")
-    return [host for host in dict.fromkeys(hosts) if host]
-
-
-def is_plain_name(package: str) -> bool:
-    """Whether a package's name, which comes from the guest, is one: no wildcard, and no path out of a folder."""
-    return bool(_PLAIN_NAME.fullmatch(package))
 
 
 def package_key(ecosystem: str, name: str) -> str:

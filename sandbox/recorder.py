@@ -11,10 +11,15 @@ from typing import Any
 from sandbox import events
 from sandbox.errors import BackendError
 
+LINGER = "linger"
+"""The phase of what goes on when its own is over."""
+
 
 class Recorder:
     """Appends events to a recording. Safe from several threads; `phase` is stamped on what is added meanwhile.
 
+    Where several packages are run together, phases run at the same time: then each event bears the phase of its
+    process (of the phase's root and all that it starts), and `linger` once that phase is over.
     At most `limit` events are kept; what comes after is counted and reported as lost, once, at the end.
     """
 
@@ -26,6 +31,8 @@ class Recorder:
         self._lost: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._kept = 0
+        self._phases: dict[int, str] | None = {} if header.members else None
+        self._over: set[str] = set()
         self._lock = threading.Lock()
         self._failure: OSError | None = None
         try:
@@ -42,9 +49,27 @@ class Recorder:
         """Record an event of `kind`, stamped with the time and the phase unless `fields` say them."""
         if "at" not in fields:
             fields["at"] = self.now()
+        if self._phases is not None:
+            self._follow(kind, fields, self._phases)
         if "phase" not in fields:
-            fields["phase"] = self.phase
+            fields["phase"] = self.phase_of(fields.get("process", 0), self.phase)
         self.write(kind(**fields))
+
+    def phase_of(self, process: int, now: str) -> str:
+        """The phase of what a process does: `now`, the phase under way, unless phases run at the same time."""
+        if self._phases is None:
+            return now
+        phase = self._phases.get(process, "")
+        return LINGER if phase in self._over else phase
+
+    def _follow(self, kind: type[events.Event], fields: dict[str, Any], phases: dict[int, str]) -> None:
+        """Learn which processes belong to which phase, and which phases are over."""
+        if kind is events.ProcessStarted:
+            phases.setdefault(fields["process"], phases.get(fields.get("parent", 0), ""))
+        elif kind is events.PhaseStarted:
+            phases[fields["process"]] = fields["phase"]
+        elif kind is events.PhaseEnded:
+            self._over.add(fields["phase"])
 
     def write(self, event: events.Event) -> None:
         """Record an event that is complete."""

@@ -54,6 +54,11 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def folders(settings: Settings) -> list[Path]:
+    """Where profiles are: the built-in folder, and the user's."""
+    return [profiles.profile_folder(), *settings.profiles]
+
+
 def memory(
     settings: Settings,
     artifact: Artifact,
@@ -74,8 +79,7 @@ def memory(
         tools=tools,
         backend=backend,
     )
-    folders = [profiles.profile_folder(), *settings.profiles]
-    judge = fingerprints.judge_key(artifact.ecosystem, folders)
+    judge = fingerprints.judge_key(artifact.ecosystem, folders(settings))
     return Memory(settings, key, judge, step, lambda: _file_names(artifact, who))
 
 

@@ -121,3 +121,22 @@ def test_a_full_disk_does_not_hide_why_a_recording_is_abandoned() -> None:
     recorder = made(Path("/dev/full"))
     recorder.abandon()
     recorder.abandon()
+
+
+def test_where_phases_run_at_the_same_time_each_event_bears_its_processs(tmp_path: Path) -> None:
+    members = [events.Member(name="a", version="1", purl="pkg:npm/a@1")]
+    recorder = Recorder(tmp_path / "r", events.Header(members=members), 100)
+    recorder.phase = "what the guest was told last"
+    for process, phase in ((1, "import:a"), (2, "import:b")):
+        recorder.add(events.PhaseStarted, phase=phase, process=process, kind="import", argv=[], cwd="")
+        recorder.add(events.ProcessStarted, process=process, pid=process)
+    recorder.add(events.ProcessStarted, process=3, pid=3, parent=1)
+    recorder.add(events.ProcessExited, process=3)
+    recorder.add(events.PhaseEnded, phase="import:a", process=1, status="exited")
+    recorder.add(events.ProcessExited, process=3)
+    recorder.add(events.ProcessExited, process=2)
+    recorder.add(events.ProcessExited, process=9)
+    recorder.close()
+    exits = [one.phase for one in events.read(tmp_path / "r").events if isinstance(one, events.ProcessExited)]
+    assert exits == ["import:a", "linger", "import:b", ""]
+    assert recorder.phase_of(3, "now") == "linger"

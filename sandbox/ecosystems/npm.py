@@ -12,16 +12,19 @@ from collections.abc import Mapping
 import msgspec
 
 from sandbox.ecosystems import _entry_points
+from sandbox.ecosystems._npm_ways import MOST_ENTRIES as MOST_ENTRIES
+from sandbox.ecosystems._npm_ways import MOST_EXPANDED as MOST_EXPANDED
+from sandbox.ecosystems._npm_ways import Way as Way
+from sandbox.ecosystems._npm_ways import version_numbers
+from sandbox.ecosystems._npm_ways import ways_in as ways_in
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
 from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 
-MOST_ENTRIES = 24
-MOST_EXPANDED = 8
 MOST_BINS = 12
 MOST_PEERS = 64
-_IMPORT_SECONDS = 45.0
-_HELP_SECONDS = 10.0
+IMPORT_SECONDS = 45.0
+HELP_SECONDS = 10.0
 _RUN_SECONDS = 5.0
 
 _NAME = re.compile(r"(@[\w!~*'().-]+/)?[\w!~*'().-]+", re.ASCII)
@@ -29,14 +32,6 @@ _BIN = re.compile(r"[\w@.~+][\w@.~+-]{0,99}", re.ASCII)
 _ROOT_SCRIPTS = frozenset(
     ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
 )
-_NAMES = """
-assert async_hooks buffer child_process cluster console constants crypto dgram diagnostics_channel dns domain
-events fs http http2 https inspector module net os path perf_hooks process punycode querystring readline repl
-stream string_decoder sys timers tls trace_events tty url util v8 vm wasi worker_threads zlib
-"""
-_BUILT_IN = frozenset(_NAMES.split())
-"""Names under which Node loads a module of its own, so that a package of that name would never run."""
-_LOADABLE = (".js", ".cjs", ".mjs", ".node", ".json")
 
 
 class Npm:
@@ -74,12 +69,12 @@ class Npm:
         """`npm install SPEC`; for a folder with scripts of its own, `npm install` in a copy of it as well."""
         if artifact.spec.startswith("-") or not artifact.spec.isprintable():
             raise TargetError(f"npm cannot be told to install {artifact.spec!r}")
-        command = (tools.node, tools.npm_cli, "install", *_flags(tools.npm_version))
-        if _is_foreign(artifact.manifest):
+        command = (tools.node, tools.npm_cli, "install", *npm_flags(tools.npm_version))
+        if is_foreign(artifact.manifest):
             # Without it npm refuses what is for another system (fsevents, @esbuild/darwin-arm64); its scripts would
             # run there, and run here too.
             command = (*command, "--force")
-        environment = _environment(tools)
+        environment = tool_environment(tools)
         phases = [
             Phase(
                 name="install",
@@ -103,38 +98,38 @@ class Npm:
 
     def wanted(self, artifact: Artifact, project: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The package's folder, the folder of its main file, and the bins: scripts may have made them."""
-        if not _is_name(artifact.name):
+        if not is_name(artifact.name):
             return (), ()
         package = f"{project}/node_modules/{artifact.name}"
         inside = [f"{package}/{folder}" for folder in _entry_points.main_folders(artifact.manifest)]
         modules = f"{project}/node_modules"
-        scopes = {posixpath.dirname(f"{modules}/{peer}") for peer in _optional_peers(artifact.manifest)}
+        scopes = {posixpath.dirname(f"{modules}/{peer}") for peer in optional_peers(artifact.manifest)}
         return (package, *inside, f"{modules}/.bin", *sorted(scopes)), ()
 
     def exercise(
         self, artifact: Artifact, installed: Installed, tools: Toolchain, project: str, seconds: float
     ) -> tuple[list[Phase], list[str]]:
         """Load the entry points, run the bins, open a shell."""
-        if not _is_name(artifact.name):
+        if not is_name(artifact.name):
             return [], ["The package's name is not one that npm knows: nothing of it is loaded."]
-        files = _files(artifact, installed, project)
-        base = Phase(name="", kind="import", argv=(), cwd=project, environment=_environment(tools))
-        peers = _absent_peers(artifact.manifest, installed, project)
+        files = package_files(artifact, installed, project)
+        base = Phase(name="", kind="import", argv=(), cwd=project, environment=tool_environment(tools))
+        peers = absent_peers(artifact.manifest, installed, project)
         imports, notes = _imports(artifact, files, peers, tools, base, seconds)
-        if _is_foreign(artifact.manifest):
+        if is_foreign(artifact.manifest):
             # It may refuse to load here, and rightly so.
             imports = [msgspec.structs.replace(phase, either="", required=False) for phase in imports]
             notes.insert(0, "The package is for another system than the guest's: what it does there is not seen.")
-        names, left_out = _bins(artifact, files, installed, project)
-        runs, more = _runs(names, left_out, base, project, seconds)
-        notes += more + _limits(artifact.manifest, files, tools)
-        return [*imports, *runs, shell_phase(tools.shell, base, min(seconds, _HELP_SECONDS))], notes
+        names, left_out = linked_programs(artifact, files, installed, project)
+        runs, more = run_phases(names, left_out, base, project, seconds)
+        notes += more + known_limits(artifact.manifest, files, tools)
+        return [*imports, *runs, shell_phase(tools.shell, base, min(seconds, HELP_SECONDS))], notes
 
 
 ECOSYSTEM = Npm()
 
 
-def _flags(version: str) -> list[str]:
+def npm_flags(version: str) -> list[str]:
     """What makes this npm run every script, whatever its defaults, and ask and say little."""
     flags = [
         "--ignore-scripts=false",
@@ -145,7 +140,7 @@ def _flags(version: str) -> list[str]:
         "--no-update-notifier",
         "--loglevel=warn",
     ]
-    number = _version(version)
+    number = version_numbers(version)
     if not number or number >= (12,):
         # npm 12 turned scripts, git and URL dependencies off. Older ones have them on, and not all know these
         # flags; a script sees them in its environment, so they are given only where they are needed. A version
@@ -155,11 +150,7 @@ def _flags(version: str) -> list[str]:
     return flags
 
 
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"[0-9]{1,9}", text)[:3])
-
-
-def _is_foreign(manifest: Mapping[str, object]) -> bool:
+def is_foreign(manifest: Mapping[str, object]) -> bool:
     """Whether npm refuses to install the package on this machine: by `os`, `cpu` and `libc`, as npm reads them."""
     machine = platform.machine().lower()
     own = {
@@ -178,7 +169,7 @@ def _admits(listed: object, own: str) -> bool:
     return f"!{own}" not in names and (not wanted or own in wanted)
 
 
-def _environment(tools: Toolchain) -> dict[str, str]:
+def tool_environment(tools: Toolchain) -> dict[str, str]:
     folders = ["/usr/local/bin", "/usr/bin", "/bin"]
     node, python = posixpath.dirname(tools.node), posixpath.dirname(tools.python)
     if node and node not in folders:
@@ -188,13 +179,13 @@ def _environment(tools: Toolchain) -> dict[str, str]:
     return {"PATH": ":".join(folders), **tools.environment}
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
     parts = name.removeprefix("@").split("/")
     return len(name) <= 214 and _NAME.fullmatch(name) is not None and not {".", ".."} & set(parts)
 
 
 def _has_own_scripts(artifact: Artifact) -> bool:
-    if artifact.kind != "folder" or not artifact.upload or not _is_name(artifact.name):
+    if artifact.kind != "folder" or not artifact.upload or not is_name(artifact.name):
         return False
     scripts = artifact.manifest.get("scripts")
     named = _ROOT_SCRIPTS & scripts.keys() if isinstance(scripts, dict) else frozenset()
@@ -205,7 +196,7 @@ def _checkout(artifact: Artifact, project: str) -> str:
     return f"{posixpath.dirname(project)}/code/{artifact.name.rpartition('/')[2]}"
 
 
-def _files(artifact: Artifact, installed: Installed, project: str) -> frozenset[str]:
+def package_files(artifact: Artifact, installed: Installed, project: str) -> frozenset[str]:
     """The package's files by their path inside it: those of the archive, and those that installing made."""
     files = set(artifact.files)
     if "package.json" not in files:
@@ -229,58 +220,29 @@ def _imports(
     base: Phase,
     seconds: float,
 ) -> tuple[list[Phase], list[str]]:
-    """`require` and `import()` of each entry point, each in a fresh process. `peers`: optional ones that are absent."""
-    found = _entry_points.find(artifact.manifest, files, MOST_ENTRIES, MOST_EXPANDED)
-    base = msgspec.structs.replace(base, seconds=min(seconds, _IMPORT_SECONDS))
-    has_main = any(entry.subpath == "." for entry in found.entries)
+    """`require` and `import()` of each entry point, each in a fresh process."""
+    ways, notes = ways_in(artifact, files, peers, tools.node_version)
+    base = msgspec.structs.replace(base, seconds=min(seconds, IMPORT_SECONDS))
     phases: list[Phase] = []
-    absent = may_raise = 0
-    for entry in found.entries:
-        if entry.subpath == "." and _is_absent(entry, files):
-            absent += 1  # nobody can load it: Prisma's is for its types only
-            continue
-        # What raises has not been seen, and must not pass for clean, unless something that is known before it runs
-        # says why. Without a main entry one of the others has to load, whatever is said of them.
-        no_program = _is_no_program(entry)
-        excused = no_program or (entry.subpath != "." and (bool(peers) or _is_absent(entry, files)))
-        may_raise += excused and not no_program
-        modes = _modes(entry, artifact.manifest, files, tools.node_version)
-        either = f"import:{artifact.name}" if excused and not has_main and not no_program else ""
-        if not excused and len(modes) == 2 and entry.required == entry.imported:
-            either = f"import:{artifact.name}{entry.subpath.removeprefix('.')}"
-        for mode in modes:
-            file = entry.required if mode == "require" else entry.imported
-            specifier, code = _load(artifact.name, entry.subpath, file or "", mode)
-            argv = (tools.node, "-e", code) if mode == "require" else (tools.node, "--input-type=module", "-e", code)
-            name = f"import:{specifier} ({mode})"
-            phases.append(msgspec.structs.replace(base, name=name, argv=argv, either=either, required=not excused))
-    notes = []
-    if not phases:
-        kind = "only type declarations" if _is_types_only(artifact.manifest, files) else "no module to load"
-        notes.append(f"The package has {kind}: nothing is imported.")
-    if absent:
-        notes.append("The main entry names a file that the package does not have: it cannot be loaded.")
-    if may_raise:
-        why = f"may want an optional peer that is not installed ({', '.join(peers)})" if peers else "name absent files"
-        notes.append(f"{may_raise} entry points {why}: one that raises is not held against it.")
-    if found.skipped:
-        notes.append(f"{found.skipped} more entry points are not imported: there are limits.")
-    if found.data:
-        notes.append(f"{found.data} entry points hold data or styles, not programs, and are not loaded.")
-    if found.unreachable:
-        notes.append(f"{found.unreachable} entry points are closed to Node (types, browser): not loaded.")
+    for way in ways:
+        code = _load(way)
+        argv = (tools.node, "-e", code) if way.mode == "require" else (tools.node, "--input-type=module", "-e", code)
+        name = f"import:{way.shown} ({way.mode})"
+        phases.append(
+            msgspec.structs.replace(base, name=name, argv=argv, either=way.either, required=way.required)
+        )
     return phases, notes
 
 
-def _optional_peers(manifest: Mapping[str, object]) -> list[str]:
+def optional_peers(manifest: Mapping[str, object]) -> list[str]:
     """The peers that npm does not install, because the package says that it can do without."""
     meta = manifest.get("peerDependenciesMeta")
     described = list(meta.items())[:MOST_PEERS] if isinstance(meta, dict) else []
     optional = [str(name) for name, about in described if isinstance(about, dict) and about.get("optional") is True]
-    return [name for name in optional if _is_name(name)]
+    return [name for name in optional if is_name(name)]
 
 
-def _absent_peers(manifest: Mapping[str, object], installed: Installed, project: str) -> list[str]:
+def absent_peers(manifest: Mapping[str, object], installed: Installed, project: str) -> list[str]:
     """The optional peers that nothing else brought either, by what stands in the guest's node_modules."""
     modules = f"{project}/node_modules"
     present = {
@@ -289,63 +251,22 @@ def _absent_peers(manifest: Mapping[str, object], installed: Installed, project:
         if folder == modules or posixpath.dirname(folder) == modules
         for name, _ in entries
     }
-    return [peer for peer in _optional_peers(manifest) if peer not in present]
+    return [peer for peer in optional_peers(manifest) if peer not in present]
 
 
-def _is_no_program(entry: _entry_points.Entry) -> bool:
-    """Whether an entry's file is nothing that Node loads (styles, TypeScript); `require` tries a file of any name."""
-    extension = posixpath.splitext(entry.required or entry.imported or "")[1]
-    return bool(extension) and extension not in _LOADABLE
-
-
-def _is_absent(entry: _entry_points.Entry, files: frozenset[str]) -> bool:
-    """Whether none of an entry's files is there: neither in the archive nor made by installing."""
-    named = [file for file in (entry.required, entry.imported) if file and not file.startswith("..")]
-    return bool(named) and bool(posixpath.splitext(named[0])[1]) and not any(file in files for file in named)
-
-
-def _modes(
-    entry: _entry_points.Entry, manifest: Mapping[str, object], files: frozenset[str], node: str
-) -> list[str]:
-    """How an entry point is loaded: both ways where they can differ in what runs."""
-    ways = {"require": entry.required, "import": entry.imported}
-    modes = [mode for mode, file in ways.items() if file is not None]
-    kinds = {file: _entry_points.file_format(file, manifest, files) for file in ways.values() if file}
-    if "import" in modes and kinds.get(entry.required or "") == "module" and not _requires_modules(node):
-        modes.remove("require")  # this Node refuses before it runs a line of it
-    if entry.subpath != "." and entry.required == entry.imported and len(modes) == 2:
-        # The same file: one way runs all that there is to run, and every process costs time.
-        modes = ["import" if kinds.get(entry.imported or "") == "module" else "require"]
-    if kinds.get(entry.imported or "") == "data" and "import" in modes and len(modes) == 2:
-        modes.remove("import")  # import() of JSON wants an attribute; require() reads it
-    return modes
-
-
-def _requires_modules(version: str) -> bool:
-    number = _version(version)
-    return (20, 19) <= number < (21,) or number >= (22, 12)
-
-
-def _load(name: str, subpath: str, file: str, mode: str) -> tuple[str, str]:
-    """(what is loaded, as reports name it; the program that loads it)."""
-    shown = specifier = name + subpath.removeprefix(".")
-    if name in _BUILT_IN:
-        specifier = f"./node_modules/{name}" + (f"/{file}" if file and not file.startswith("..") else "")
-    quoted = json.dumps(specifier)
+def _load(way: Way) -> str:
+    """The program that loads it."""
+    quoted = json.dumps(way.specifier)
     # A module that ends the process has been loaded; one that raises says so by a code of its own.
     failed = f"{{ console.error(error); process.exit({NOT_LOADED}) }}"
     # Children and workers take over how this program was told what to run; they must not run it again.
     alone = "process.execArgv = [];"
-    if mode == "require":
-        return shown, f"{alone} try {{ require({quoted}) }} catch (error) {failed}"
-    return shown, f"{alone} await import({quoted}).catch(error => {failed})"
+    if way.mode == "require":
+        return f"{alone} try {{ require({quoted}) }} catch (error) {failed}"
+    return f"{alone} await import({quoted}).catch(error => {failed})"
 
 
-def _is_types_only(manifest: Mapping[str, object], files: frozenset[str]) -> bool:
-    return "types" in manifest or "typings" in manifest or any(file.endswith(".d.ts") for file in files)
-
-
-def _bins(
+def linked_programs(
     artifact: Artifact, files: frozenset[str], installed: Installed, project: str
 ) -> tuple[list[str], int]:
     """The names under which npm links the package's programs, and how many were refused or left out."""
@@ -368,14 +289,14 @@ def _bins(
     return kept, len(linked) - len(kept)
 
 
-def _runs(
+def run_phases(
     names: list[str], left_out: int, base: Phase, project: str, seconds: float
 ) -> tuple[list[Phase], list[str]]:
     """Each bin with `--help`, then without arguments; either may go on for as long as it is let."""
     phases = []
     for name in names:
         program = f"{project}/node_modules/.bin/{name}"
-        for arguments, limit in ((("--help",), _HELP_SECONDS), ((), _RUN_SECONDS)):
+        for arguments, limit in ((("--help",), HELP_SECONDS), ((), _RUN_SECONDS)):
             phases.append(
                 msgspec.structs.replace(
                     base,
@@ -393,7 +314,7 @@ def _runs(
     return phases, [f"{left_out} of the package's programs (bin) are not run: {why}."]
 
 
-def _limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:
+def known_limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:
     """What no phase shows, for this package."""
     notes = [
         "Files that no entry point loads are not exercised.",

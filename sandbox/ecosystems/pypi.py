@@ -21,8 +21,8 @@ MOST_SCRIPTS = 12
 BUDGET = 50_000
 """File names of the archive that are looked at."""
 _DEEPEST = 4
-_IMPORT_SECONDS = 45.0
-_HELP_SECONDS = 10.0
+IMPORT_SECONDS = 45.0
+HELP_SECONDS = 10.0
 _RUN_SECONDS = 5.0
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -135,7 +135,7 @@ class Pypi:
                 kind="install",
                 argv=(*command, spec),
                 cwd=project,
-                environment=_environment(tools, project),
+                environment=tool_environment(tools, project),
                 seconds=seconds,
             )
         ]
@@ -156,14 +156,14 @@ class Pypi:
             kind="start",
             argv=(python, "-c", "pass"),
             cwd=project,
-            environment=_environment(tools, project),
-            seconds=min(seconds, _IMPORT_SECONDS),
+            environment=tool_environment(tools, project),
+            seconds=min(seconds, IMPORT_SECONDS),
         )
         imports, notes = _imports(artifact, installed, start)
-        runs, more = _runs(artifact, installed, start, project)
+        runs, more = run_phases(artifact, installed, start, project)
         inner = "Modules inside the package that it does not import itself, and `python -m`, are not exercised."
         calls = "What the package does only when its functions are called, with arguments, is not exercised."
-        shell = shell_phase(tools.shell, start, min(seconds, _HELP_SECONDS))
+        shell = shell_phase(tools.shell, start, min(seconds, HELP_SECONDS))
         return [start, *imports, *runs, shell], [*notes, *more, inner, calls]
 
 
@@ -188,7 +188,7 @@ def _spec(artifact: Artifact) -> str:
     return spec
 
 
-def _environment(tools: Toolchain, project: str) -> dict[str, str]:
+def tool_environment(tools: Toolchain, project: str) -> dict[str, str]:
     folders = [f"{project}/.venv/bin", "/usr/local/bin", "/usr/bin", "/bin"]
     for program in (tools.python, tools.node):
         folder = posixpath.dirname(program)
@@ -289,30 +289,30 @@ def _modules_installed(installed: Installed, names: list[str]) -> list[Module]:
     return sorted(modules.values(), key=lambda module: not module.own)
 
 
+class Way(msgspec.Struct, frozen=True):
+    """One module to import. It is `required`, or one of those with the same non-empty `either` is."""
+
+    name: str
+    required: bool
+    either: str = ""
+
+
 def _is_beside(module: Module) -> bool:
     return bool(_BESIDE.fullmatch(module.name.partition(".")[0]))
 
 
-def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[list[Phase], list[str]]:
-    """A fresh Python for every top-level module. Each has to load, but for those that are not the package's own or
-    stand beside it by accident; where it has no others, one of these has to."""
+def ways_in(artifact: Artifact, installed: Installed) -> tuple[list[Way], list[str]]:
+    """The modules to import, the one named like the distribution first, and what is left out, one sentence each. Each
+    has to load, but for those that are not the package's own or stand beside it by accident; where it has no others,
+    one of these has to."""
     names = _names(artifact)
-    modules = _modules_of_wheel(names) if _is_wheel(artifact, names) else _modules_installed(installed, names)
+    modules = _modules_of_wheel(names) if is_wheel(artifact) else _modules_installed(installed, names)
     same = _plain(artifact.name)
     ordered = sorted(modules, key=lambda module: (_plain(module.name) != same, not module.own))
     kept = ordered[:MOST_MODULES]
     counted = [module for module in kept if _plain(module.name) == same or (module.own and not _is_beside(module))]
-    phases = [
-        msgspec.structs.replace(
-            start,
-            name=f"import:{module.name}",
-            kind="import",
-            argv=(start.argv[0], "-c", _IMPORT.format(module=module.name, failed=NOT_LOADED)),
-            required=module in counted,
-            either="" if counted else f"import:{artifact.name}",
-        )
-        for module in kept
-    ]
+    either = "" if counted else f"import:{artifact.name}"
+    ways = [Way(module.name, module in counted, either) for module in kept]
     notes = []
     if counted and len(counted) < len(kept):
         others = ", ".join(module.name for module in kept if module not in counted)
@@ -324,7 +324,29 @@ def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[li
         notes.append("The package has no module to import: nothing is imported.")
     if len(ordered) > len(kept):
         notes.append(f"{len(ordered) - len(kept)} more modules are not imported: at most {MOST_MODULES} are.")
+    return ways, notes
+
+
+def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[list[Phase], list[str]]:
+    """A fresh Python for every top-level module."""
+    ways, notes = ways_in(artifact, installed)
+    phases = [
+        msgspec.structs.replace(
+            start,
+            name=f"import:{way.name}",
+            kind="import",
+            argv=(start.argv[0], "-c", _IMPORT.format(module=way.name, failed=NOT_LOADED)),
+            required=way.required,
+            either=way.either,
+        )
+        for way in ways
+    ]
     return phases, notes
+
+
+def is_wheel(artifact: Artifact) -> bool:
+    """Whether it is installed as it is, without a build."""
+    return _is_wheel(artifact, _names(artifact))
 
 
 def _entry_points(artifact: Artifact, group: str) -> list[str]:
@@ -350,7 +372,7 @@ def _scripts(artifact: Artifact, installed: Installed, project: str) -> list[str
     return list(dict.fromkeys(declared))
 
 
-def _runs(
+def run_phases(
     artifact: Artifact, installed: Installed, base: Phase, project: str
 ) -> tuple[list[Phase], list[str]]:
     """Each console script with `--help`, then without arguments; either may go on until it is stopped."""
@@ -360,7 +382,7 @@ def _runs(
     kept = [name for name in sound if not present or name in present][:MOST_SCRIPTS]
     phases = []
     for name in kept:
-        for arguments, limit in ((("--help",), _HELP_SECONDS), ((), _RUN_SECONDS)):
+        for arguments, limit in ((("--help",), HELP_SECONDS), ((), _RUN_SECONDS)):
             phases.append(
                 msgspec.structs.replace(
                     base,

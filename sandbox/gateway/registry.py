@@ -81,6 +81,7 @@ class Mirror:
         self._registries = [one for one in registries.all() if one.ecosystem == ecosystem]
         self._places: set[tuple[str, int]] = set()
         self._files: dict[str, KnownFile] = {}
+        self._pinned: dict[str, KnownFile] = {}
         self._learnt: set[str] = set()
         self._names: set[str] = set()
         self._missing: set[str] = set()
@@ -111,6 +112,11 @@ class Mirror:
                 if document is not None:
                     self._look_at(registry, document)
 
+    def pin(self, url: str, digest: str) -> None:
+        """The file at this address is the one with this digest, whatever metadata say: a lockfile's word."""
+        self._pinned[address_key(url)] = KnownFile(url, digest)
+        self._add_place(url)
+
     def close(self) -> None:
         """Give up what is under way."""
         self._upstream.close()
@@ -137,7 +143,8 @@ class Mirror:
         whole = unquote(target, errors="backslashreplace")
         if self._refuse is not None and self._refuse(whole):
             raise _Refused(f"a request to {host} with bait in its address")
-        known = self._files.get(file_key(host, target))
+        key = file_key(host, target)
+        known = self._pinned.get(key) or self._files.get(key)
         if known is not None:
             return await self._file(known)
         path = unquote(target.partition("?")[0], errors="backslashreplace")

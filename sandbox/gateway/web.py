@@ -194,8 +194,10 @@ class Web:
             self._witness.look(line.peer, meant, "body", part)
 
     def _look_at_head(self, line: Line, request: http.Request, meant: tuple[str, ...]) -> None:
-        self._witness.look(line.peer, meant, "url", self._url(line, request, meant).encode("latin-1", "replace"))
-        lines = "\n".join(f"{name}: {value}" for name, value in request.headers)
+        url, known = self._url(line, request, meant), self._witness.known
+        if url not in known:
+            self._witness.look(line.peer, meant, "url", url.encode("latin-1", "replace"))
+        lines = "\n".join(f"{name}: {value}" for name, value in request.headers if value not in known)
         self._witness.look(line.peer, meant, "header", lines.encode("latin-1", "replace"))
 
     # Answering ----------------------------------------------------------------------------------------------

@@ -37,6 +37,9 @@ class Witness:
 
     def __init__(self, recorder: Recorder, recogniser: Recogniser, pool: Pool) -> None:
         self.pool = pool
+        self.known: frozenset[str] = frozenset()
+        """Addresses and header values that were given to the guest, and so carry nothing of its own. Hundreds of
+        digests, put together, look like something encoded many times over."""
         self._recorder = recorder
         self._recogniser = recogniser
         self._budget = _RECORDED_IN_ALL
@@ -49,7 +52,8 @@ class Witness:
     def add(self, event: type[events.Event], peer: Peer, moment: Moment | None = None, **fields: Any) -> None:
         """Record an event caused by the process behind `peer`."""
         moment = moment or self.now()
-        self._recorder.write(event(at=moment.at, phase=moment.phase, process=peer.process, **fields))
+        phase = self._recorder.phase_of(peer.process, moment.phase)
+        self._recorder.write(event(at=moment.at, phase=phase, process=peer.process, **fields))
 
     def lost(self, reason: str, count: int = 0, process: int = 0) -> None:
         """Record that something was missed. What is missed again in the same way says so only once a phase."""
@@ -146,7 +150,8 @@ class Witness:
         self._report(Peer(connection=0, address="", port=0), ("",), [])
 
     def _flow(self, peer: Peer, hosts: Sequence[str]) -> Hashable:
-        return self._recorder.phase, peer.process, tuple(hosts)
+        phase = self._recorder.phase_of(peer.process, self._recorder.phase)
+        return phase, peer.process, tuple(hosts)
 
     def _report(
         self, peer: Peer, hosts: Sequence[str], matches: Sequence[Match], moment: Moment | None = None

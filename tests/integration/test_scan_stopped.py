@@ -1,0 +1,82 @@
+"""A scan that is stopped leaves nothing running, loses nothing that was certain, and goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.errors import StoreError
+from sandbox.store import Store
+from tests import locks
+from tests.integration.command_line import Machine, await_moment, orphans_come_here, still_running
+from tests.packages import build
+from tests.packages.companies import COMPANIES
+from tests.packages.registry import Registry
+
+PLANTED = next(company for company in COMPANIES if company.name == "npm-planted")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    with orphans_come_here():
+        assert still_running() == []
+        yield Machine(tmp_path)
+
+
+@pytest.fixture
+def lock(machine: Machine) -> Iterator[Path]:
+    """A lockfile of honest packages and one that takes its time alone, on a registry that this machine uses."""
+    folder = machine.root / "archives"
+    folder.mkdir()
+    archives = list(PLANTED.build(folder))
+    archives.append(build.npm(folder, "slow-start", {"index.js": "setTimeout(() => process.exit(0), 2000);\n"}))
+    found = {path.name.partition("-1.0.0")[0]: locks.package("1.0.0", path.read_bytes()) for path in archives}
+    path = machine.root / "package-lock.json"
+    path.write_text(locks.npm_lock(found), encoding="utf-8")
+    with Registry(archives, host="packages.test") as registry:
+        machine.use(registry.npm_url, registry.pypi_url, registry.own_url)
+        yield path
+
+
+def verdicts(text: str) -> dict[str, Any]:
+    """By package: verdict and rules."""
+    packages = json.loads(text)["packages"]
+    return {one["purl"]: (one["verdict"], sorted(found["rule"] for found in one["findings"])) for one in packages}
+
+
+def stored(folder: Path) -> int:
+    """How many results a scan has put into the store."""
+    try:
+        with Store.open(folder, create=False) as store:
+            return len(store._database.rows("SELECT * FROM scan_result"))
+    except StoreError:
+        return 0
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_it_goes_on_where_it_was(machine: Machine, lock: Path, number: signal.Signals) -> None:
+    store, other = machine.root / "store", machine.root / "undisturbed"
+    arguments = ("scan", str(lock), "--format", "json", "--jobs", "1", "--store")
+    command = machine.start(*arguments, str(store))
+    await_moment(lambda: stored(store) >= 4, command, 120)
+    command.send_signal(number)
+    machine.wait(command)
+    assert still_running(5) == []
+    assert machine.left_behind() == [] or number == signal.SIGKILL
+    before = stored(store)
+
+    again = machine.run(*arguments, str(store), timeout=240)
+    whole = machine.run(*arguments, str(other), timeout=240)
+    assert before >= 4
+    assert (again.code, whole.code) == (11, 11), (again.stderr, whole.stderr)
+    assert "0 of 6 packages" in whole.stderr
+    assert "0 of 6 packages" not in again.stderr
+    assert verdicts(again.stdout) == verdicts(whole.stdout)
+    quick = machine.run(*arguments, str(store), "--since-last", timeout=60)
+    assert "packages are clean as they were" in quick.stdout
