@@ -113,11 +113,13 @@ class Recogniser:
         seen_runs: set[bytes] = set()
         queue = deque([_Node(decode.whole(data), ())])
         masked = _MOST_MASKED if (where not in ("url", "header") if masks is None else masks) else 0
+        exchanged = _MOST_EXCHANGED if masks is None else 1  # what was put together is much
         while queue:
             node = queue.popleft()
             if masked and len(node.encodings) <= 1 and node.reversible:
                 masked -= 1
-                self._search_masked(node, hits, masked >= _MOST_MASKED - _MOST_EXCHANGED)
+                self._search_masked(node, hits, exchanged > 0)
+                exchanged -= 1
             for child in self._visit(node, hits, seen_runs, allowance, deepest):
                 data_below = child.part.data
                 if len(data_below) < SHORTEST or data_below in seen:
