@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.archives import FILE, MEMBERS, checked_name, read_archive
+from sandbox.archive_index import FILE, MEMBERS, checked_name
+from sandbox.archives import read_archive
 
 Member = tuple[str, bytes] | tarfile.TarInfo
 
