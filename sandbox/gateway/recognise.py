@@ -29,7 +29,7 @@ _MOST_MASKED = 8
 _MOST_EXCHANGED = 5
 """How many of those are looked at for exchanged letters: what left, and what base64 makes of it at each place."""
 
-_TELLING = 32
+_TELLING, _VARIED = 32, 8
 _PER_BYTE = 24
 _EXTRA = 16 * 1024 * 1024
 _EXTRA_IN_ALL = 1024 * 1024 * 1024
@@ -234,7 +234,7 @@ class Recogniser:
                 hits[index, (*encodings, "reversed") if backwards else encodings] = None
         if len(encodings) >= deepest:
             # Short runs this deep are what chance makes of other layers.
-            if deepest == _DEEPEST and any(len(run) >= _TELLING for run in runs):
+            if deepest == _DEEPEST and any(len(run) >= _TELLING and len(set(run)) >= _VARIED for run in runs):
                 allowance.exceeded = allowance.exceeded or "more layers than are undone"
             return []
         known = node.known | {index for index, _ in here}
