@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import guests
 from benchmarks.guests import guest, timed
-from sandbox import process, toolchain
+from sandbox import process
 from sandbox.gateway.policy import RegistryAnswer
 
 NPM_PROJECT = b'{"name": "measured", "version": "1.0.0", "dependencies": {"eslint": "8.57.1", "express": "4.21.2"}}'
@@ -48,7 +49,7 @@ def guest_start(runs: int) -> list[Row]:
 
 def npm_ci(runs: int) -> list[Row]:
     """`npm ci` of a locked project: traced, untraced in the same kind of guest, and bare on the host."""
-    tools = toolchain.find().toolchain
+    tools = guests.tools()
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         (folder / "package.json").write_bytes(NPM_PROJECT)
@@ -69,7 +70,7 @@ def npm_ci(runs: int) -> list[Row]:
 
 def pip_install(runs: int) -> list[Row]:
     """`pip install pandas`: traced, untraced in the same kind of guest, and bare on the host."""
-    tools = toolchain.find().toolchain
+    tools = guests.tools()
     flags = ["--no-input", "--disable-pip-version-check", "--progress-bar=off", "--only-binary=:all:"]
     command = ["/home/dev/project/.venv/bin/python", tools.pip, "install", *flags, "--no-cache-dir", PANDAS]
     pairs, bare = in_guests("pypi", {}, command, runs), []
@@ -112,7 +113,7 @@ def check(runs: int) -> list[Row]:
         seconds = []
         for _ in range(runs + 1):
             began = time.perf_counter()
-            quietly([sys.executable, "-m", "sandbox.cli", "check", "--quiet", target], Path.cwd())
+            quietly([sys.executable, "-m", "sandbox.cli", "check", "--quiet", "--no-cache", target], Path.cwd())
             seconds.append(time.perf_counter() - began)
         rows.append((f"baitbox check {target}, whole", middle(seconds[1:])))
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -11,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from sandbox import bait, discovery, events, observe, persona, pipeline, plan, toolchain
+from sandbox import bait, discovery, events, observe, persona, pipeline, plan
 from sandbox.cache import Cache
 from sandbox.gateway.registry import Mirror
 from sandbox.guest import Outcome
 from sandbox.recorder import Recorder
 from sandbox.registries import registry_settings
-from sandbox.settings import Settings
+from sandbox.settings import Settings, load
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -35,11 +36,22 @@ class Prepared(msgspec.Struct, frozen=True):
         return observe.run_phase(self.experiment, self.made, phase)
 
 
+def chosen() -> Settings:
+    """The settings of the environment: BAITBOX_BACKEND and BAITBOX_IMAGE say where guests are measured."""
+    return load({}, os.environ, Path("/"))
+
+
+def tools() -> plan.Toolchain:
+    """The package managers of such guests."""
+    return pipeline.choose_backend(chosen()).tools(lambda _: None).toolchain
+
+
 @contextmanager
 def guest(ecosystem: str, files: dict[str, bytes], *, traced: bool, registry: Any = None) -> Iterator[Prepared]:
     """A guest like those of `baitbox check`, with `files` (paths in the project) planted, gone at the end."""
-    settings = Settings()
-    tools, registries, cache = toolchain.find(), registry_settings(), Cache(settings.cache)
+    settings = chosen()
+    backend = pipeline.choose_backend(settings)
+    tools, registries, cache = backend.tools(lambda _: None), registry_settings(), Cache(settings.cache)
     who = pipeline.personas(settings)[0]
     artifact = plan.Artifact(
         ecosystem=ecosystem, name="measured", version="1.0.0", target="", purl="", digest="", spec="measured@1.0.0",
@@ -53,7 +65,7 @@ def guest(ecosystem: str, files: dict[str, bytes], *, traced: bool, registry: An
             registries=registries,
             cache=cache,
             persona=who,
-            backend=pipeline.choose_backend("native"),
+            backend=backend,
             limits=plan.Limits(),
             seconds=300.0,
             recording=Path(folder) / "recording.jsonl",

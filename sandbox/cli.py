@@ -9,23 +9,22 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox import __version__, errors, signals
-from sandbox.errors import BaitboxError, TargetError, UsageError
+from sandbox import __version__, discovery, errors, image_commands, signals, store_commands
+from sandbox.errors import BaitboxError, UsageError
 from sandbox.options import offers
+from sandbox.output import emit
 
 if TYPE_CHECKING:
-    from sandbox.events import Recording
+    from sandbox.progress import Progress
+    from sandbox.reporters import Recordings, Reporter
     from sandbox.schedule import Outcome
     from sandbox.settings import Settings
-
-WIDTH = 100
-"""Of a report that no terminal shows."""
 
 app = typer.Typer(
     name="baitbox",
@@ -34,6 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+app.add_typer(store_commands.app, name="store")
+app.add_typer(image_commands.app, name="image")
 
 Targets = Annotated[
     list[str],
@@ -45,6 +47,18 @@ Targets = Annotated[
     ),
 ]
 RecordingFile = Annotated[Path, typer.Argument(metavar="RECORDING", help="A file kept by `check --keep`.")]
+Subject = "A recording (a .jsonl file), or a target: it is run then."
+Before = Annotated[str, typer.Argument(metavar="A", help=f"What was. {Subject}")]
+After = Annotated[str, typer.Argument(metavar="B", help=f"What is now. {Subject}")]
+Subjects = Annotated[
+    list[str],
+    typer.Argument(metavar="TARGET|RECORDING", help=f"{Subject} Several are merged.", show_default=False),
+]
+_SHEETS = "Write packages/<ecosystem>/<name>.yaml into this folder instead of to stdout."
+Style = Annotated[
+    str,
+    typer.Option("--format", metavar="terminal|json", help="How it is written. [terminal]", show_default=False),
+]
 Name = Annotated[str, typer.Argument(metavar="[NAME]", help="Show this one in full.", show_default=False)]
 
 
@@ -75,24 +89,25 @@ def baitbox(
 
 @app.command(short_help="Run each TARGET in a guest full of bait, and judge what it did.")
 @offers(
-    "backend", "personas", "format", "output", "fail_on", "allow_inconclusive", "timeout", "jobs", "keep",
-    "profiles", "cache", "sdist", "quiet",
+    "backend", "image", "runtime", "personas", "format", "output", "reports", "fail_on", "allow_inconclusive",
+    "timeout", "jobs", "keep", "profiles", "cache", "store", "no_cache", "max_age", "reuse_inconclusive", "sdist",
+    "quiet",
 )  # fmt: skip
 def check(targets: Targets, **flags: Any) -> int:
     """Install and use each TARGET in a guest full of bait, and judge what it did."""
-    from sandbox import pipeline, progress, schedule
+    from sandbox import pipeline, schedule
 
     settings = _settings(flags, targets)
     pipeline.vet(settings)
-    with progress.shown(settings.quiet) as display:
-        outcome = schedule.check_all(targets, settings, display)
-    for target, error in outcome.errors:
-        _tell(error, f"{target}: ")
-    return _report(outcome, settings)
+    return _judge(settings, lambda settings, display: schedule.check_all(targets, settings, display))
+
+
+for _name, _command in discovery.load("commands", "COMMAND").items():
+    app.command(_name, short_help=_command.summary)(_command.run)
 
 
 @app.command(short_help="Judge a RECORDING again; nothing is run.")
-@offers("format", "output", "fail_on", "allow_inconclusive", "profiles")
+@offers("format", "output", "reports", "fail_on", "allow_inconclusive", "profiles")
 def judge(recording: RecordingFile, **flags: Any) -> int:
     """Judge a RECORDING again, with the rules and profiles of today. Nothing is run."""
     from sandbox import schedule
@@ -105,6 +120,53 @@ def judge(recording: RecordingFile, **flags: Any) -> int:
     return _report(schedule.Outcome(report), settings)
 
 
+@app.command(short_help="Say what B does and A does not: versions, or recordings.")
+@offers(
+    "backend", "personas", "fail_on", "allow_inconclusive", "timeout", "keep", "profiles", "cache", "sdist", "quiet"
+)  # fmt: skip
+def diff(before: Before, after: After, style: Style = "terminal", **flags: Any) -> int:
+    """Say what B does and A does not, and the other way round, without the noise of single runs. Exits 11 where B is
+    malicious, whatever A did; 10 where B does something new that no profile expects; 0 where it does not."""
+    from sandbox import behaviour, differences, schedule, subjects
+
+    _known_style(style)
+    sides = [before, after]
+    settings = _settings(flags, [one for one in sides if not subjects.is_recording(one)])
+    old, new = schedule.recorded(sides, settings)
+    sheets = subjects.sheets_for(old + new, settings.profiles)
+    found = behaviour.compare_all([one for _, one in old], [one for _, one in new], sheets)
+    emit(differences.as_json(found) if style == "json" else differences.as_text(found))
+    return differences.exit_code(found, settings.fail_on, allow_inconclusive=settings.allow_inconclusive)
+
+
+@app.command(short_help="Propose a profile from what packages did; to be reviewed.")
+@offers("backend", "personas", "timeout", "keep", "profiles", "cache", "sdist", "quiet")
+def learn(
+    targets: Subjects,
+    output: Annotated[Path | None, typer.Option("--output", metavar="DIR", help=_SHEETS, show_default=False)] = None,
+    **flags: Any,
+) -> int:
+    """Propose profile entries for all that no profile expects, each with its evidence. They are refused until somebody
+    has reviewed them. Exits 11, and learns nothing of it, where a rule calls it malicious or bait was touched; 5 where
+    something was not seen."""
+    from sandbox import discovery, entries, schedule, subjects
+    from sandbox import learn as learns
+
+    settings = _settings(flags, [one for one in targets if not subjects.is_recording(one)])
+    recorded = [one for found in schedule.recorded(targets, settings) for one in found]
+    sheets = subjects.sheets_for(recorded, settings.profiles)
+    proposal = learns.propose(recorded, sheets, discovery.load("rules", "RULE"))
+    for text in learns.talk(proposal):
+        print(text, file=sys.stderr)
+    files = {name: entries.as_yaml(name, sheet) for name, sheet in proposal.sheets.items()}
+    if output is not None:
+        for path in subjects.write(output, files):
+            print(f"note: proposed {path}", file=sys.stderr)
+    elif files:
+        emit("\n---\n".join(files.values()))
+    return learns.exit_code(proposal)
+
+
 @app.command()
 def show(
     recording: RecordingFile,
@@ -115,8 +177,9 @@ def show(
 ) -> int:
     """Show a RECORDING: its timeline and its process tree."""
     from sandbox import show as shows
+    from sandbox import subjects
 
-    read = _recording(recording)
+    read = subjects.read(recording)
     parts = [shows.tree(read)] if tree else [shows.timeline(read, all=everything), shows.tree(read)]
     emit("\n\n".join(part.rstrip("\n") for part in parts))
     return errors.EXIT_CLEAN
@@ -125,25 +188,19 @@ def show(
 @app.command(short_help="Say what works on this machine, and what to do.")
 def doctor(
     network: Annotated[bool, typer.Option("--network", help="Also try to reach the registries.")] = False,
-    style: Annotated[
-        str,
-        typer.Option(
-            "--format", metavar="terminal|json", help="How it is written. [terminal]", show_default=False
-        ),
-    ] = "terminal",
+    style: Style = "terminal",
 ) -> int:
     """Say what works on this machine, and what to do about what does not. Exits 4 where no guest can be
     made."""
     from sandbox import doctor as doctors
 
-    if style not in ("terminal", "json"):
-        raise UsageError(f"--format cannot be {style!r}", "one of: terminal, json")
+    _known_style(style)
     settings = _settings({})
     checks = doctors.examine(settings.cache)
     if network:
         checks += doctors.registries()
     emit(doctors.as_json(checks) if style == "json" else doctors.table(checks))
-    return errors.EXIT_CLEAN if doctors.native_works(checks) else errors.BackendError.exit_code
+    return errors.EXIT_CLEAN if doctors.any_works(checks) else errors.BackendError.exit_code
 
 
 @app.command()
@@ -175,7 +232,25 @@ def profiles(name: Name = "", **flags: Any) -> int:
     return errors.EXIT_CLEAN
 
 
-def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
+class _Shell:
+    """What `sandbox.commands.Shell` promises."""
+
+    def settings(self, flags: Mapping[str, Any], pyproject: str | None = None) -> Settings:
+        return _settings(flags, pyproject=pyproject)
+
+    def judge(self, settings: Settings, work: Callable[[Settings, Progress], Outcome]) -> int:
+        return _judge(settings, work)
+
+    def emit(self, text: str) -> None:
+        emit(text)
+
+    def tell(self, text: str) -> None:
+        from sandbox.plaintext import escape
+
+        print(escape(text), file=sys.stderr)
+
+
+def _settings(flags: Mapping[str, Any], targets: Sequence[str] = (), pyproject: str | None = None) -> Settings:
     from sandbox import settings
     from sandbox.targets import Target
 
@@ -186,36 +261,48 @@ def _settings(flags: dict[str, Any], targets: Sequence[str] = ()) -> Settings:
             "note: the pyproject.toml here is of a package under test: no settings are read from it",
             file=sys.stderr,
         )
-    return settings.load(flags, os.environ, here, packages)
+    return settings.load(flags, os.environ, here, packages, pyproject)
 
 
-def _recording(path: Path) -> Recording:
-    from sandbox import events
+def _judge(settings: Settings, work: Callable[[Settings, Progress], Outcome]) -> int:
+    """Do the work with its progress shown, tell its errors, write the report, and return the exit code."""
+    import msgspec
 
-    try:
-        return events.read(path)
-    except OSError as error:
-        raise TargetError(f"the recording {path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise TargetError(f"{path} is not a recording: {error}") from None
+    from sandbox import kept, progress, written
+
+    with kept.folder(settings.keep, written.recorded(settings)) as keep:
+        with progress.shown(settings.quiet) as display:
+            outcome = work(msgspec.structs.replace(settings, keep=keep), display)
+        for target, error in outcome.errors:
+            _tell(error, f"{target}: ")
+        return _report(outcome, settings, None if settings.keep else keep)
 
 
-def _report(outcome: Outcome, settings: Settings) -> int:
-    from sandbox import discovery
+def _known_style(style: str) -> None:
+    if style not in ("terminal", "json"):
+        raise UsageError(f"--format cannot be {style!r}", "one of: terminal, json")
 
-    reporter = discovery.load("reporters", "REPORTER")[settings.format]
-    if settings.output is None:
-        emit(reporter.render(outcome.report, width=_width(), colour=_colour()))
-    else:
-        text = reporter.render(outcome.report, width=WIDTH, colour=False)
-        try:
-            settings.output.write_text(text, encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            raise UsageError(f"the report cannot be written to {settings.output}: {error.strerror}") from None
+
+def _report(outcome: Outcome, settings: Settings, private: Path | None = None) -> int:
+    """Write the reports as the settings say, and return the exit code. `private` is the folder of recordings that the
+    user does not keep."""
+    from sandbox import kept, written
+    from sandbox.plaintext import escape
+
+    report, recordings = kept.recordings(outcome.report, private)
+
+    def show(reporter: Reporter, given: Recordings | None) -> None:
+        emit(reporter.render(report, width=_width(), colour=_colour(), recordings=given))
+
+    written.write(settings, report, recordings, show)
+    for problem in recordings.problems.values():
+        print(f"note: not all is in the report: {escape(problem)}", file=sys.stderr)
     return exit_code(outcome, settings)
 
 
 def _width() -> int:
+    from sandbox.written import WIDTH
+
     return min(shutil.get_terminal_size((WIDTH, 24)).columns, 140) if sys.stdout.isatty() else WIDTH
 
 
@@ -240,19 +327,6 @@ def exit_code(outcome: Outcome, settings: Settings) -> int:
     if verdict == "inconclusive" or incomplete:
         return errors.EXIT_CLEAN if settings.allow_inconclusive else errors.EXIT_INCONCLUSIVE
     return errors.EXIT_CLEAN
-
-
-def emit(text: str) -> None:
-    """Write data to stdout. A reader who went away (`| head`) is no error, and does not change the exit
-    code. Raises UsageError where it cannot be written: a full disk."""
-    try:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
-        sys.stdout.flush()
-    except OSError as error:
-        # Python flushes stdout once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise UsageError(f"the output cannot be written: {error.strerror}") from None
 
 
 def _tell(error: BaitboxError, prefix: str = "") -> None:
@@ -282,7 +356,7 @@ def run(arguments: list[str]) -> int:
         command.main(["--help"], prog_name="baitbox", standalone_mode=False)
         return UsageError.exit_code
     try:
-        code = command.main(arguments, prog_name="baitbox", standalone_mode=False)
+        code = command.main(arguments, prog_name="baitbox", standalone_mode=False, obj=_Shell())
         return code if isinstance(code, int) else errors.EXIT_CLEAN
     except BaitboxError as error:
         _tell(error)

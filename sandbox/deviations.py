@@ -27,6 +27,8 @@ class Judged:
         self._expectations = expectations
         self.deviations: dict[str, list[Deed]] = {}
         self.bait_reads: list[tuple[Deed, Entry | None]] = []
+        self.explained: list[tuple[Deed, Entry]] = []
+        """What a profile explains, but for the everyday opening and changing of files."""
         self._opens()
         self._changes()
         for deed in self._others():
@@ -42,14 +44,15 @@ class Judged:
         return self._expectations.explain(deed) is not None
 
     def is_own_habit(self, deed: Deed) -> bool:
-        """Whether the package's own sheet explains a deed, rather than what all packages do."""
-        entry = self._expectations.explain(deed)
-        return entry is not None and entry.is_own
+        """Whether the package's own sheet explains a deed, and not only what all packages do."""
+        return self._expectations.explain_by_own(deed) is not None
 
     def _judge(self, deed: Deed) -> Entry | None:
         entry = self._expectations.explain(deed)
         if entry is None:
             self.deviations.setdefault(deed.verb, []).append(deed)
+        else:
+            self.explained.append((deed, entry))
         return entry
 
     def _opens(self) -> None:
@@ -69,6 +72,8 @@ class Judged:
                 if entry is not None:
                     if entry.is_own:
                         self._expectations.used.setdefault(entry, path)
+                        deed = deed_of(facts, verb, path, use.line, use.event, actor, count=use.count)
+                        self.explained.append((deed, entry))
                     continue
                 deed = deed_of(facts, verb, path, use.line, use.event, actor, count=use.count)
                 entry = self._judge(deed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import shutil
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from sandbox import process
+from sandbox import docker_doctor, process
+from sandbox.docker_doctor import Check
 from sandbox.errors import BackendError, RegistryError
 
 KERNEL_NEEDED = (5, 9)
@@ -36,17 +36,6 @@ IN_CONTAINER = (
 )
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at. `needed`: no guest without it. `hint` is what to do where it is not
-    ok."""
-
-    name: str
-    ok: bool
-    detail: str
-    hint: str = ""
-    needed: bool = False
-
-
 def examine(cache: Path) -> list[Check]:
     """Look at everything; `cache` is the folder where packages will be kept."""
     tried = _probe()
@@ -61,13 +50,18 @@ def examine(cache: Path) -> list[Check]:
         time_namespaces(tried),
         *toolchains(),
         cache_folder(cache),
-        docker(),
+        *docker_doctor.examine(),
     ]
 
 
 def native_works(checks: list[Check]) -> bool:
     """Whether the native backend can make a guest here."""
     return all(check.ok for check in checks if check.needed)
+
+
+def any_works(checks: list[Check]) -> bool:
+    """Whether a guest can be made here in one way or the other."""
+    return native_works(checks) or docker_doctor.works(checks)
 
 
 def kernel() -> Check:
@@ -221,13 +215,6 @@ def cache_folder(cache: Path) -> Check:
     return Check(name="cache", ok=free >= SPACE_WANTED, detail=f"{cache}, {gib}", hint=f"little room is left; {hint}")
 
 
-def docker() -> Check:
-    """Only whether it is there: this version does not use it."""
-    endpoint = os.environ.get("DOCKER_HOST", "")
-    present = bool(endpoint) or Path("/var/run/docker.sock").is_socket()
-    return Check(name="docker", ok=True, detail=f"{'present' if present else 'not present'}; not used by this version")
-
-
 def sysctl(name: str) -> str:
     """The value of a kernel setting, empty where there is no such setting."""
     try:
@@ -249,14 +236,19 @@ def table(checks: list[Check]) -> str:
             lines.append(f"{'':<{width + 8}}-> {check.hint}")
     works = native_works(checks)
     lines.append("")
-    lines.append("The native backend works here." if works else "No backend works here: see the lines marked FAIL.")
+    docker = docker_doctor.works(checks)
+    if works or docker:
+        names = " and ".join([*(["native"] if works else []), *(["docker"] if docker else [])])
+        lines.append(f"The {names} backend{'s work' if works and docker else ' works'} here.")
+    else:
+        lines.append("No backend works here: see the lines marked FAIL.")
     return "\n".join(lines)
 
 
 def as_json(checks: list[Check]) -> str:
     """The same for programs."""
     listed = [msgspec.structs.replace(check, hint="") if check.ok else check for check in checks]
-    document = {"schema": 1, "native": native_works(checks), "checks": listed}
+    document = {"schema": 1, "native": native_works(checks), "docker": docker_doctor.works(checks), "checks": listed}
     return msgspec.json.format(msgspec.json.encode(document)).decode()
 
 

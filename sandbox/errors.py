@@ -40,6 +40,16 @@ class RegistryError(TargetError):
     """A registry could not be reached, or answered with something other than what was asked for."""
 
 
+class UnfitError(TargetError):
+    """The package is there, and none of its files is for the guest's system or Python."""
+
+
+class StoreError(BaitboxError):
+    """The store cannot be opened, read or written, or something in it is damaged. `check` works without it."""
+
+    exit_code = 3
+
+
 class BackendError(BaitboxError):
     """No guest can be made here, or the one made could not be prepared."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from sandbox import events, plan
+from sandbox.backends import Running
 from sandbox.errors import BackendError
 from sandbox.link import Internet, Link
 from sandbox.recorder import Recorder
@@ -24,6 +24,7 @@ from sandbox.warden.frames import Host, Put, Text, Warden
 Value = TypeVar("Value")
 
 START_SECONDS = 20.0
+ALIVE_SECONDS = 10.0
 GRACE_SECONDS = 5.0
 """How long the warden may take to answer before the guest counts as hung."""
 
@@ -74,18 +75,17 @@ class LoopThread:
 
 
 class Guest:
-    """One guest, from the moment its stream is open. `stop` (from the backend) ends it however it is. `traced` is
+    """One guest, from the moment its stream is open. The backend's `stop` ends it however it is. `traced` is
     false only in benchmarks, which need the same guest without its syscall sensor."""
 
     def __init__(
         self,
         loop: LoopThread,
-        stream: socket.socket,
+        running: Running,
         recorder: Recorder,
         internet: Internet,
         watched: list[tuple[str, str]],
         limits: plan.Limits,
-        stop: Callable[[], str],
         *,
         traced: bool = True,
     ) -> None:
@@ -93,15 +93,16 @@ class Guest:
         self._loop = loop
         self._recorder = recorder
         self._limits = limits
-        self._stop = stop
+        self._stop = running.stop
         self._next = 1
         self._watched = watched
-        stream.setblocking(False)
-        self._link = Link(recorder, internet, watched)
+        running.stream.setblocking(False)
+        self._link = Link(recorder, internet, watched, running.unwrap)
 
         async def connect() -> Future[bytes]:
             ready = self._link.expect(Warden.READY, 0)
-            await loop.loop.create_connection(lambda: self._link, sock=stream)
+            loop.loop.call_later(ALIVE_SECONDS, self._say_alive)
+            await loop.loop.create_connection(lambda: self._link, sock=running.stream)
             return ready
 
         ready = asyncio.run_coroutine_threadsafe(connect(), loop.loop).result(START_SECONDS)
@@ -112,6 +113,12 @@ class Guest:
             refused = "this kernel or system forbids namespaces or has too few" if "refused" in str(error) else ""
             said = [part for part in (error.hint, refused, "`baitbox doctor` says what to do") if part]
             raise BackendError(str(error), "; ".join(said)) from None
+
+    def _say_alive(self) -> None:
+        """A warden far away cannot tell a silent host from one that is gone."""
+        if not self._link.gone:
+            self._link.send(Host.ALIVE)
+            self._loop.loop.call_later(ALIVE_SECONDS, self._say_alive)
 
     def _wait(self, future: Future[bytes], seconds: float, what: str) -> bytes:
         try:

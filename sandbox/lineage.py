@@ -22,6 +22,7 @@ GIT_DEPENDENCY = "(git dependency)"
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh", "busybox", "fish"})
 INTERPRETERS = SHELLS | {"node", "nodejs", "bun", "deno", "perl", "ruby", "php", "lua", "tclsh", "env"}
 _TOOLS = frozenset({"git", "ssh", "hg", "svn", "bzr", "gpg", "gpgv", "gpg-agent"})
+_MANY_IN_ONE = frozenset({"busybox", "toybox"})
 _VERSIONED = re.compile(
     r"(?P<stem>python|pypy|pip|node|nodejs|npm|bash|ksh|zsh|perl|ruby|php|lua|luajit|tclsh|gcc|clang|java|go)"
     r"-?[0-9]+(\.[0-9]+)*t?"
@@ -182,6 +183,7 @@ class Table:
     def program(self, line: int, event: ProgramStarted) -> Actor | None:
         """A process runs a new program: decide anew for whom it acts. None where it is the old one, which the
         sensor names again when a request to become another failed (a search through PATH)."""
+        event = self._called(event)
         before = self.unseen(event.process)
         process = before.process
         asked = self._requested.pop(event.process, None)
@@ -201,6 +203,16 @@ class Table:
         if role == "tool":
             self._note_clone(program)
         return actor
+
+    def _called(self, event: ProgramStarted) -> ProgramStarted:
+        """One program under many names (busybox) is the one that it was called by: its first argument decides what it
+        does, as it does for the program itself. Only the system's own: a thief may bring another of that name."""
+        if program_name(event.exe) not in _MANY_IN_ONE or not self.is_system(event.exe):
+            return event
+        names = [program_name(word) for word in event.argv[:2]]
+        name = names[1] if len(names) == 2 and names[0] in _MANY_IN_ONE else names[0] if names else ""
+        folder = event.exe.rpartition("/")[0]
+        return event if not name else msgspec.structs.replace(event, exe=f"{folder}/{name}")
 
     def _become(self, process: Process, actor: Actor) -> None:
         process.actor = actor

@@ -40,10 +40,16 @@ class Internet(Protocol):
         ...
 
 
+Unwrap = Callable[[bytes], bytes]
+
+
 class Link(asyncio.Protocol):
     """Reads a guest's frames; keeps its connections; answers those who wait for something from the warden."""
 
-    def __init__(self, recorder: Recorder, internet: Internet, watched: list[tuple[str, str]]) -> None:
+    def __init__(
+        self, recorder: Recorder, internet: Internet, watched: list[tuple[str, str]], unwrap: Unwrap | None = None
+    ) -> None:
+        self._unwrap = unwrap
         self.recorder = recorder
         self.tracker = Tracker(recorder.add)
         self.roots: dict[int, int] = {}
@@ -116,7 +122,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes from the warden."""
         try:
-            for kind, identity, payload in self._parser.feed(data):
+            for kind, identity, payload in self._parser.feed(data if self._unwrap is None else self._unwrap(data)):
                 handler = self._handlers.get(kind)
                 if handler is not None:
                     handler(identity, payload)

@@ -20,9 +20,13 @@ def overview(titles: Mapping[str, str]) -> str:
 
 def rules(name: str = "") -> str:
     """Every rule, or the manual page of one: what it looks for, why, and what to do."""
+    from sandbox import digest_moved  # the one finding that lockfiles make, and no recording
+
     found = _load("rules", "RULE")
     if not name:
-        return overview({one: found[one].title for one in found})
+        return overview({one: found[one].title for one in found} | {digest_moved.RULE: f"{digest_moved.TITLE} (gate)"})
+    if name == digest_moved.RULE:
+        return f"{name}: {digest_moved.TITLE}\n\n{inspect.getdoc(digest_moved)}\n\nATT&CK: {digest_moved.ATTACK[0]}"
     rule = _pick("rule", found, name)
     attack = ", ".join(getattr(rule, "attack", ()))
     facts = f"\n\nATT&CK: {attack}" if attack else ""

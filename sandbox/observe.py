@@ -27,7 +27,6 @@ from sandbox.gateway.tls import CertificateAuthority
 from sandbox.guest import Guest, GuestGoneError, LoopThread, Outcome
 from sandbox.recorder import Recorder
 from sandbox.registries import Registries
-from sandbox.toolchain import HostTools
 from sandbox.warden.frames import Put
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -42,7 +41,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
 
     artifact: plan.Artifact
     ecosystem: plan.Ecosystem
-    tools: HostTools
+    tools: plan.Tools
     registries: Registries
     cache: Cache
     persona: persona.Persona
@@ -58,6 +57,7 @@ class World(msgspec.Struct, frozen=True):
 
     guest: Guest
     environment: dict[str, str]
+    not_seen: tuple[str, ...] = ()
 
 
 def observe(experiment: Experiment, step: Callable[[str], None]) -> str:
@@ -113,13 +113,11 @@ def world(
     try:
         running = experiment.backend.start(_spec(experiment, bundle))
         try:
-            guest = Guest(
-                loop, running.stream, recorder, gateway, watched, experiment.limits, running.stop, traced=traced
-            )
-            guest.prepare(
-                _puts(experiment, draw, who, planted, bundle), experiment.persona.cpus, _loopback_ports(planted)
-            )
-            yield World(guest, _environment(experiment, planted))
+            guest = Guest(loop, running, recorder, gateway, watched, experiment.limits, traced=traced)
+            puts = _puts(experiment, draw, who, planted, bundle)
+            puts = [*running.puts, *(put for put in puts if put.path not in running.provided)]
+            guest.prepare(puts, experiment.persona.cpus, _loopback_ports(planted))
+            yield World(guest, _environment(experiment, planted), running.not_seen)
             guest.end()
         finally:
             running.stop()
@@ -199,6 +197,7 @@ def _spec(experiment: Experiment, bundle: bytes) -> GuestSpec:
         host_name=who.host,
         home=who.home,
         uptime=who.uptime,
+        cpus=who.cpus,
         limits=experiment.limits,
         mounts=tuple(tools.mounts),
         links=tuple(tools.links),
@@ -308,6 +307,7 @@ def _exercise(experiment: Experiment, made: World, recorder: Recorder, step: Cal
         listings={folder: guest.listing(folder) for folder in folders}, files={file: guest.read(file) for file in files}
     )
     phases, notes = ecosystem.exercise(artifact, installed, tools, project, experiment.seconds)
+    notes = [*notes, *made.not_seen]
     recorder.add(events.PhasesPlanned, phases=[_planned(phase) for phase in phases], not_exercised=notes)
     for phase in phases:
         if not guest.alive:

@@ -22,30 +22,38 @@ from sandbox.plan import Limits
 from sandbox.progress import Prefixed, Progress
 from sandbox.report import PackageReport, worst
 from sandbox.settings import Settings, inside_package
+from sandbox.targets import Target
 
 
-def check(target_text: str, settings: Settings, progress: Progress) -> PackageReport:
+def check(asked: str | Target, settings: Settings, progress: Progress) -> PackageReport:
     """Run one package among bait and judge what it did. Raises BaitboxError where that cannot be done."""
-    from sandbox import fetch, toolchain
+    from sandbox import fetch, reuse
     from sandbox.cache import Cache
-    from sandbox.observe import Experiment, file_name, observe
     from sandbox.registries import registry_settings
-    from sandbox.targets import Target
 
-    target = Target.parse(target_text, sdist=settings.sdist)
+    target = asked if isinstance(asked, Target) else Target.parse(asked, sdist=settings.sdist)
     # A package under test must not choose, by an .npmrc of its own, where the user's token is sent.
     own = target.kind == "folder" and inside_package(Path.cwd(), [Path(target.path)])
-    registries = registry_settings(project=None if own else Path())
-    cache, tools = Cache(settings.cache), toolchain.find()
+    registries = registry_settings(project=None if own or not target.project_settings else Path())
+    cache = Cache(settings.cache)
     ecosystem = discovery.load("ecosystems", "ECOSYSTEM")[target.ecosystem]
-    backend = choose_backend(settings.backend)
+    backend = choose_backend(settings)
+    tools = backend.tools(progress.step)
     tools.require(ecosystem.programs)
-    progress.step(f"fetching {target_text}")
+    progress.step(f"fetching {target.text}")
     python = tools.toolchain
     artifact = fetch.resolve(target, registries, cache, tags=python.tags, python_version=python.python_version)
 
-    packages = []
-    for persona in personas(settings):
+    who, limits, packages = personas(settings), Limits(), []
+    step = Prefixed(progress, f"{artifact.name} {artifact.version}").step
+    memory = reuse.memory(settings, artifact, who, limits, registries, tools, backend, step)
+    stored = memory.recall(lambda paths: together([judge_again(path, settings) for path in paths]))
+    if stored is not None:
+        return msgspec.structs.replace(stored, target=target.text)
+
+    from sandbox.observe import Experiment, file_name, observe  # the guest's half of baitbox: 0.2 s to import
+
+    for persona in who:
         with recording_file(settings.keep, file_name(artifact, persona)) as recording:
             experiment = Experiment(
                 artifact=artifact,
@@ -55,26 +63,29 @@ def check(target_text: str, settings: Settings, progress: Progress) -> PackageRe
                 cache=cache,
                 persona=persona,
                 backend=backend,
-                limits=Limits(),
+                limits=limits,
                 seconds=settings.timeout,
                 recording=recording,
             )
-            problem = observe(experiment, Prefixed(progress, f"{artifact.name} {artifact.version}").step)
+            problem = observe(experiment, step)
             packages.append(judge_again(experiment.recording, settings))
+            memory.take(experiment.recording, persona.id)
             if problem and packages[-1].verdict == "inconclusive":  # what was found counts, whatever failed
                 raise RegistryError(
-                    f"a registry failed while {target_text} was being installed: {problem}",
+                    f"a registry failed while {target.text} was being installed: {problem}",
                     "try again; if it stays so, check your registry settings and network",
                 )
     report = together(packages)
-    return msgspec.structs.replace(
-        report, target=target_text, purl=artifact.purl, recordings=report.recordings if settings.keep else ()
+    return memory.keep(
+        msgspec.structs.replace(
+            report, target=target.text, purl=artifact.purl, recordings=report.recordings if settings.keep else ()
+        )
     )
 
 
 def judge_again(recording: Path, settings: Settings) -> PackageReport:
     """Judge a recording with the rules and profiles of today. Nothing is run."""
-    from sandbox import judge, profiles
+    from sandbox import judge, profiles, reuse
 
     try:
         read = events.read(recording)
@@ -82,7 +93,7 @@ def judge_again(recording: Path, settings: Settings) -> PackageReport:
         raise TargetError(f"the recording {recording} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise TargetError(f"{recording} is not a recording that can be judged: {error}") from None
-    sheets = profiles.load([profiles.profile_folder(), *settings.profiles], read.header.ecosystem)
+    sheets = reuse.sheets([profiles.profile_folder(), *settings.profiles], read.header.ecosystem)
     report = judge.judge(read, sheets, discovery.load("rules", "RULE"))
     return msgspec.structs.replace(report, recordings=(str(recording),))
 
@@ -109,16 +120,21 @@ def together(packages: list[PackageReport]) -> PackageReport:
     )
 
 
-def choose_backend(wanted: str) -> Backend:
-    """The backend of that name, or for `auto` the first that can make guests here. Raises BackendError."""
+def choose_backend(settings: Settings) -> Backend:
+    """The backend that is set, or for `auto` the first that can make guests here: native, unless an image or a runtime
+    is named. Raises BackendError, and UsageError for settings that it cannot follow."""
+    wanted = settings.backend
+    if wanted == "auto" and (settings.image or settings.runtime):
+        wanted = "docker"
     backends: dict[str, Backend] = discovery.load("backends", "BACKEND")
     if wanted != "auto" and wanted not in backends:
         raise UsageError(f"there is no backend {wanted!r}", f"one of: auto, {', '.join(sorted(backends))}")
     problems = {}
     for name in [wanted] if wanted != "auto" else sorted(backends, key=lambda name: name != "native"):
-        problem = backends[name].missing()
+        backend = backends[name].configure(settings)
+        problem = backend.missing()
         if problem is None:
-            return backends[name]
+            return backend
         problems[name] = problem
     what, hint = next(iter(problems.values()))
     raise BackendError(f"no guest can be made here: {what}", f"{hint}; `baitbox doctor` says more")
@@ -126,16 +142,14 @@ def choose_backend(wanted: str) -> Backend:
 
 def vet(settings: Settings) -> None:
     """Raise UsageError for a setting that would fail only when all the work is done."""
-    from sandbox import profiles
+    from sandbox import profiles, written
 
     personas(settings)
     if settings.profiles:
         profiles.load([profiles.profile_folder(), *settings.profiles], "npm")
     if settings.keep is not None:
         _make_folder(settings.keep)
-    output = settings.output
-    if output is not None and (output.is_dir() or not os.access(output.absolute().parent, os.W_OK | os.X_OK)):
-        raise UsageError(f"the report cannot be written to {output}: it is a folder, or its folder cannot be written")
+    written.vet(settings)
 
 
 def personas(settings: Settings) -> list[Persona]:

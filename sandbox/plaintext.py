@@ -16,7 +16,9 @@ def _invisible(character: str) -> bool:
 
 
 def escape(text: str) -> str:
-    """`text` on one line; control, format, surrogate, invisible and unassigned characters as escapes."""
+    """`text` on one line; control, format, surrogate, invisible and unassigned characters as escapes. So is what the
+    log of a GitHub runner takes for a command wherever it stands in a line: `##[`."""
+    text = text.replace("##[", "#\\x23[")
     if text.isascii() and text.isprintable():
         return text
     return "".join(

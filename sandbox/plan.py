@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -49,6 +50,16 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """Phases with the same non-empty `either` load the same file: one that succeeds is enough."""
 
 
+def shell_phase(shell: str, base: Phase, seconds: float) -> Phase:
+    """A user's terminal: a login shell reads the profile; the interactive one in it reads what those read (`~/.bashrc`
+    for bash), whatever the profile does."""
+    if shell.endswith("/bash"):
+        argv = (shell, "-l", "-i", "-c", "bash -i -c 'exit 0'")
+    else:  # dash and busybox read the file that ENV names, where there is one
+        argv = (shell, "-l", "-i", "-c", f"{shell} -i -c 'exit 0'")
+    return msgspec.structs.replace(base, name="shell", kind="shell", argv=argv, seconds=seconds)
+
+
 class Installed(msgspec.Struct, frozen=True):
     """What the installation left, as read from the guest's file system by the warden (not as printed):
     directory listings by guest path, each `(name, is_directory)`; and small files by path."""
@@ -69,10 +80,60 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     pip: str = ""
     """Path of pip's `__pip-runner__.py`."""
     pip_version: str = ""
+    shell: str = "/bin/bash"
+    """What a user's terminal runs."""
     tags: tuple[str, ...] = ()
     """Wheel tags that the guest's Python accepts, best first (`packaging.tags`)."""
     environment: dict[str, str] = {}
     """Variables without which these tools do not run here; the ecosystems put them into their phases."""
+
+
+class Tools(Protocol):
+    """A guest's package managers, and what a backend must do for them to be there: see `toolchain.HostTools`."""
+
+    @property
+    def toolchain(self) -> Toolchain:
+        """The tools as the guest sees them."""
+        ...
+
+    @property
+    def programs(self) -> Sequence[str]:
+        """The other programs that packages call, as far as they are known."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What tells these tools from others of the same versions: an image's id; empty for this machine's."""
+        ...
+
+    @property
+    def mounts(self) -> Sequence[tuple[str, str]]:
+        """(host path, guest path) to bind read-only."""
+        ...
+
+    @property
+    def links(self) -> Sequence[tuple[str, str]]:
+        """(guest path, target) of symbolic links."""
+        ...
+
+    @property
+    def masks(self) -> Sequence[str]:
+        """Guest folders to cover with empty ones."""
+        ...
+
+    @property
+    def blanks(self) -> Sequence[str]:
+        """Guest files to cover with empty ones."""
+        ...
+
+    @property
+    def bundles(self) -> Sequence[str]:
+        """Guest files of certificate authorities, over which the run's bundle goes."""
+        ...
+
+    def require(self, programs: Iterable[str]) -> None:
+        """Raise BackendError, with what to do, for the first of `programs` (node, npm, python, pip) that is missing."""
+        ...
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

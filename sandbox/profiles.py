@@ -8,7 +8,7 @@ entry that names it in full: no wildcard ever covers bait.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -33,6 +33,8 @@ _REGISTRIES = "<registries>"
 _PACKAGE = "<package>"
 _PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _MANY_PAGES = 500
+PROPOSED = "proposed:"
+"""How the `why` of an entry begins that `baitbox learn` wrote and nobody has reviewed: such an entry is refused."""
 _AT = re.compile(r"^(?P<message>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
 
 Why = Annotated[str, msgspec.Meta(min_length=8)]
@@ -120,6 +122,11 @@ class Profiles:
         for name in sorted(self._sheets):
             for path, sheet in self._sheets[name]:
                 yield name, path, sheet
+
+    def with_sheets(self, sheets: Mapping[str, Sheet]) -> Profiles:
+        """These profiles and further sheets, by their ids, which are taken as they are."""
+        further = {name: [*self._sheets.get(name, []), (Path(), sheet)] for name, sheet in sheets.items()}
+        return Profiles({**self._sheets, **further}, self.ecosystem)
 
     def chain(self, name: str) -> list[Entry]:
         """The entries of a sheet and of all that it extends, its own first."""
@@ -240,6 +247,18 @@ class Expectations:
                 return entry
         return None
 
+    def explain_by_own(self, deed: Deed) -> Entry | None:
+        """The entry of the package's own sheet that makes a deed ordinary, whatever is so for everybody."""
+        package = package_key(self._profiles.ecosystem, deed.actor.package)
+        common = {entry.source for entry in self._common}
+        entries = [
+            entry
+            for entry in self._profiles.chain(f"packages/{self._profiles.ecosystem}/{package}")
+            if entry.source not in common and _applies(entry.expectation, deed.actor.role, deed.kind)
+        ]
+        page = _Page(entries, self._header, package)
+        return page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)
+
 
 def _applies(expectation: Expectation, role: str, kind: str) -> bool:
     return expectation.by in ("any", role) and (not expectation.phases or kind in expectation.phases)
@@ -296,6 +315,11 @@ def registry_hosts(header: Header) -> list[str]:
             continue
         hosts.append(host if port in (None, 80, 443) else f"{host}:{port}")
     return [host for host in dict.fromkeys(hosts) if host]
+
+
+def is_plain_name(package: str) -> bool:
+    """Whether a package's name, which comes from the guest, is one: no wildcard, and no path out of a folder."""
+    return bool(_PLAIN_NAME.fullmatch(package))
 
 
 def package_key(ecosystem: str, name: str) -> str:
@@ -374,6 +398,8 @@ def _read(path: Path) -> Sheet:
 
 def _problem(entry: Expectation) -> str:
     """What is wrong with an entry that has the right types; empty where nothing is."""
+    if entry.why.lstrip().lower().startswith(PROPOSED):
+        return ".why: a proposal that nobody has reviewed: check it, and say the reason in its place"
     verbs = [verb for verb in VERBS if entry.globs(verb)]
     if not verbs:
         return f": says nothing: one of {', '.join(VERBS)} is needed"

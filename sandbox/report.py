@@ -105,6 +105,8 @@ class PackageReport(msgspec.Struct, frozen=True, kw_only=True):
     recordings: tuple[str, ...] = ()
     origins: tuple[Origin, ...] = ()
     """Where lockfiles name it; empty for a target of its own."""
+    stored: str = ""
+    """When it was run (ISO 8601, UTC) where this is a stored result; empty where it was run now."""
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):

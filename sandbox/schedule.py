@@ -9,23 +9,26 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import msgspec
 import psutil
 
-from sandbox import __version__, report
+from sandbox import __version__, report, subjects
 from sandbox.errors import BaitboxError
-from sandbox.progress import Prefixed, Progress
+from sandbox.progress import Prefixed, Progress, shown
 from sandbox.settings import Settings
 from sandbox.signals import LISTENED
+from sandbox.targets import Target
 
 TOLD = signal.SIGUSR1
 """What ends a worker. No signal that a terminal sends: those reach the workers too, and whether they count is for the
@@ -53,32 +56,57 @@ class Remote:
         self._queue.put(text)
 
 
-def check_all(targets: Sequence[str], settings: Settings, progress: Progress) -> Outcome:
-    """Check every target and report in the order given. The error of a single target is raised; of
-    several, it is kept in the outcome, and the package stands in the report as inconclusive, with the
-    reason."""
+def check_all(
+    targets: Sequence[str | Target], settings: Settings, progress: Progress, *, keep_error: bool = False
+) -> Outcome:
+    """Check every target and report in the order given. The error of a single target is raised; of several,
+    or with `keep_error`, it is kept in the outcome, and the package stands in the report as inconclusive,
+    with the reason."""
     from sandbox.pipeline import choose_backend
 
     began = time.monotonic()
-    backend = choose_backend(settings.backend).name
+    backend = choose_backend(settings).name
     progress.step(f"guests are made by the {backend} backend")
     settings = msgspec.structs.replace(settings, backend=backend)
     jobs = min(workers(settings), len(targets))
     if len(targets) == 1:
-        results: list[Any] = [_check(targets[0], settings, progress)]
+        results: list[Any] = [_attempt(_check, targets[0], settings, progress)]
+        if not keep_error and isinstance(results[0], BaitboxError):
+            raise results[0]
     elif jobs == 1:
-        results = [_attempt(_check, target, settings, Prefixed(progress, target)) for target in targets]
+        results = [_attempt(_check, target, settings, Prefixed(progress, text(target))) for target in targets]
     else:
         with pool(jobs, progress) as executor:
             results = spread(executor, partial(work, _check), targets, settings)
     errors = tuple(
-        (target, result) for target, result in zip(targets, results, strict=True) if isinstance(result, BaitboxError)
+        (text(target), result)
+        for target, result in zip(targets, results, strict=True)
+        if isinstance(result, BaitboxError)
     )
     packages = tuple(
-        _unchecked(target, result) if isinstance(result, BaitboxError) else result
+        unchecked(text(target), result) if isinstance(result, BaitboxError) else result
         for target, result in zip(targets, results, strict=True)
     )
     return Outcome(assemble(packages, time.monotonic() - began, backend), errors)
+
+
+def recorded(texts: Sequence[str], settings: Settings) -> list[list[subjects.Named]]:
+    """The recordings that each text stands for: a recording, or a target, which is run for each persona. One after
+    the other, because the same one may stand there several times. Raises BaitboxError where one cannot be had."""
+    from sandbox import pipeline
+
+    found = []
+    if not all(map(subjects.is_recording, texts)):
+        pipeline.vet(settings)
+    with tempfile.TemporaryDirectory(prefix="baitbox-") as scratch, shown(settings.quiet) as display:
+        for number, text in enumerate(texts, start=1):
+            paths = [text]
+            if not subjects.is_recording(text):
+                folder = (settings.keep or Path(scratch)) / (f"{number}" if len(texts) > 1 else "")
+                outcome = check_all([text], msgspec.structs.replace(settings, keep=folder), display)
+                paths = [path for package in outcome.report.packages for path in package.recordings]
+            found.append([(Path(path).name, subjects.read(Path(path))) for path in paths])
+    return found
 
 
 def assemble(packages: Sequence[report.PackageReport], seconds: float, backend: str = "") -> report.Report:
@@ -101,7 +129,7 @@ def workers(settings: Settings) -> int:
 
 
 def spread(
-    executor: Executor, work: Callable[[str, Settings], Any], targets: Sequence[str], settings: Settings
+    executor: Executor, work: Callable[[Any, Settings], Any], targets: Sequence[Any], settings: Settings
 ) -> list[Any]:
     """Run `work` for every target on any executor; results in the targets' order. What is still waiting
     when one raises (an interrupt, a bug) is not begun."""
@@ -121,23 +149,30 @@ def spread(
     return results
 
 
-Check = Callable[[str, Settings, Progress], report.PackageReport]
+Check = Callable[[Any, Settings, Progress], report.PackageReport]
 
 
-def _check(target: str, settings: Settings, progress: Progress) -> report.PackageReport:
+def _check(target: str | Target, settings: Settings, progress: Progress) -> report.PackageReport:
     from sandbox.pipeline import check
 
     return check(target, settings, progress)
 
 
-def _attempt(check: Check, target: str, settings: Settings, progress: Progress) -> report.PackageReport | BaitboxError:
+def _attempt(
+    check: Check, target: str | Target, settings: Settings, progress: Progress
+) -> report.PackageReport | BaitboxError:
     try:
         return check(target, settings, progress)
     except BaitboxError as error:
         return error
 
 
-def _unchecked(target: str, error: BaitboxError) -> report.PackageReport:
+def text(target: str | Target) -> str:
+    """A target as the user wrote it."""
+    return target if isinstance(target, str) else target.text
+
+
+def unchecked(target: str, error: BaitboxError) -> report.PackageReport:
     """A target that could not be checked, as the report states it: never left out."""
     missing = (f"not checked: {error}",)
     coverage = report.Coverage(missing=missing)
@@ -176,13 +211,13 @@ def _interrupted(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def work(check: Check, target: str, settings: Settings) -> report.PackageReport | BaitboxError:
+def work(check: Check, target: str | Target, settings: Settings) -> report.PackageReport | BaitboxError:
     """Check one target in a worker."""
     signal.signal(TOLD, _interrupted)
     try:
         if _stopped.is_set():
             raise KeyboardInterrupt
-        return _attempt(check, target, settings, Prefixed(Remote(_steps), target))
+        return _attempt(check, target, settings, Prefixed(Remote(_steps), text(target)))
     finally:
         signal.signal(TOLD, _deaf)
 

@@ -27,6 +27,12 @@ def default_cache() -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "baitbox"
 
 
+def default_store() -> Path:
+    """Where results are kept: `$XDG_DATA_HOME/baitbox`, by default `~/.local/share/baitbox`."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "baitbox"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How one invocation behaves. `load` makes it; only tests build it by hand."""
 
@@ -34,6 +40,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "native", "docker"],
         Meta(description="Where the guest runs."),
     ] = "auto"
+    image: Annotated[
+        str,
+        Meta(
+            description="Docker: the image that guests are made of, with its own npm or pip.",
+            extra={"metavar": "IMAGE", "shown": "one that baitbox builds"},
+        ),
+    ] = ""
+    runtime: Annotated[
+        str,
+        Meta(
+            description="Docker: the OCI runtime that makes the container.",
+            extra={"metavar": "NAME", "shown": "the daemon's"},
+        ),
+    ] = ""
     personas: Annotated[
         tuple[str, ...],
         Meta(
@@ -43,12 +63,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ("laptop",)
     format: Annotated[
         str,
-        Meta(description="How the report is written.", extra={"choices": "reporters"}),
+        Meta(description="How the report is written.", extra={"metavar": "FORMAT", "choices": "reporters"}),
     ] = "terminal"
     output: Annotated[
         Path | None,
         Meta(description="Write the report here instead of to stdout.", extra={"metavar": "FILE"}),
     ] = None
+    reports: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Write one more report, of this format, to this file; may be repeated.",
+            extra={"flag": "--report", "metavar": "FORMAT=FILE"},
+        ),
+    ] = ()
     fail_on: Annotated[
         Literal["malicious", "suspicious"],
         Meta(description="From which verdict on a finding fails the run."),
@@ -88,6 +115,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"metavar": "DIR", "shown": "~/.cache/baitbox"},
         ),
     ] = msgspec.field(default_factory=default_cache)
+    store: Annotated[
+        Path,
+        Meta(
+            description="Where results and their recordings are kept.",
+            extra={"metavar": "DIR", "shown": "~/.local/share/baitbox", "of_the_machine": True},
+        ),
+    ] = msgspec.field(default_factory=default_store)
+    no_cache: Annotated[
+        bool,
+        Meta(description="Run anew what has a stored result; the new one is stored."),
+    ] = False
+    max_age: Annotated[
+        float,
+        Meta(
+            description="Run anew what was run longer ago: its dependencies may be others now.",
+            ge=0,
+            le=36500,
+            extra={"metavar": "DAYS"},
+        ),
+    ] = 7.0
+    reuse_inconclusive: Annotated[
+        bool,
+        Meta(description="Take stored results too in which something was not seen."),
+    ] = False
     sdist: Annotated[
         bool,
         Meta(description="PyPI: take the source distribution even where there is a wheel."),
@@ -109,6 +160,7 @@ class Option(msgspec.Struct, frozen=True):
     flag: str
     environment: str
     key: str
+    """Empty where a repository's pyproject.toml has no say: whoever wrote it could bring results along."""
     shown: str
     """The default, as documentation shows it; empty where there is none."""
     metavar: str
@@ -132,29 +184,31 @@ def options() -> dict[str, Option]:
 def _option(field: msgspec.structs.FieldInfo) -> Option:
     bare, meta = get_args(field.type)
     extra = meta.extra or {}
-    choices = get_args(bare) if get_origin(bare) is Literal else names_in(extra.get("choices", ""))
+    offered = names_in(extra.get("choices", ""))
+    choices = get_args(bare) if get_origin(bare) is Literal else offered
     default = f"{field.default:g}" if isinstance(field.default, float) else f"{field.default}"
-    if field.default in (None, (), msgspec.NODEFAULT) or bare is bool:
+    if field.default in (None, (), "", msgspec.NODEFAULT) or bare is bool:
         default = ""
     return Option(
         name=field.name,
         type=bare,
         annotated=field.type,
-        help=meta.description or "",
+        help=f"{meta.description} One of: {', '.join(offered)}." if offered else meta.description or "",
         flag=extra.get("flag", "--" + field.name.replace("_", "-")),
         environment=ENVIRONMENT_PREFIX + field.name.upper(),
-        key=field.name.replace("_", "-"),
+        key="" if extra.get("of_the_machine") else field.name.replace("_", "-"),
         shown=extra.get("shown", default),
         metavar=extra.get("metavar", "|".join(choices)),
     )
 
 
 def names_in(folder: str) -> tuple[str, ...]:
-    """The ids that `sandbox/<folder>` offers, from its file names alone: nothing is imported for `--help`."""
+    """The ids that `sandbox/<folder>` offers, as options have them (`allow-scripts` for `allow_scripts.py`), from its
+    file names alone: nothing is imported for `--help`."""
     if not folder:
         return ()
     files = (Path(__file__).parent / folder).glob("*.py")
-    return tuple(sorted(file.stem for file in files if not file.stem.startswith("_")))
+    return tuple(sorted(file.stem.replace("_", "-") for file in files if not file.stem.startswith("_")))
 
 
 def load(
@@ -162,14 +216,15 @@ def load(
     environment: Mapping[str, str],
     folder: Path,
     packages: Iterable[Path] = (),
+    pyproject: str | None = None,
 ) -> Settings:
     """The settings in force. `flags` by field name, None where not given; `folder` is where pyproject.toml is
-    looked for, `packages` are the package folders under test. Raises UsageError, naming where the unusable
-    value came from."""
+    looked for, `packages` are the package folders under test; `pyproject` is the text to read instead of that file.
+    Raises UsageError, naming where the unusable value came from."""
     known = options()
     values: dict[str, Any] = {}
-    if not inside_package(folder, packages):
-        for name, value in _from_file(folder / "pyproject.toml", known).items():
+    if pyproject is not None or not inside_package(folder, packages):
+        for name, value in _from_file(folder / "pyproject.toml", known, pyproject).items():
             where = f"`{known[name].key}` of [tool.baitbox] in pyproject.toml"
             values[name] = _convert(known[name], value, where)
     for option in known.values():
@@ -181,8 +236,24 @@ def load(
         if value is not None and value != []:
             values[name] = _convert(known[name], value, known[name].flag)
     settings = Settings(**values)
-    _check_format(settings.format)
+    for name in (settings.format, *(name for name, _ in report_files(settings.reports))):
+        _check_format(name)
+    _check_files(settings)
     return settings
+
+
+def report_files(texts: Iterable[str]) -> list[tuple[str, Path]]:
+    """Format and file of each `FORMAT=FILE`. Raises UsageError for what is none."""
+    found: list[tuple[str, Path]] = []
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file) or "\0" in file:
+            raise UsageError(f"{text!r} names no report", "--report FORMAT=FILE, such as --report sarif=baitbox.sarif")
+        try:
+            found.append((name, Path(file).expanduser()))
+        except RuntimeError as error:  # ~NAME, of a user that there is not
+            raise UsageError(f"{text!r} names no file: {error}") from None
+    return found
 
 
 def inside_package(folder: Path, packages: Iterable[Path]) -> bool:
@@ -192,9 +263,10 @@ def inside_package(folder: Path, packages: Iterable[Path]) -> bool:
     return any(here.is_relative_to(package.resolve()) for package in packages)
 
 
-def _from_file(file: Path, known: Mapping[str, Option]) -> dict[str, Any]:
+def _from_file(file: Path, known: Mapping[str, Option], text: str | None = None) -> dict[str, Any]:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("baitbox", {})
+        text = file.read_text(encoding="utf-8") if text is None else text
+        table = tomllib.loads(text).get("tool", {}).get("baitbox", {})
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError, RecursionError) as error:
@@ -203,7 +275,7 @@ def _from_file(file: Path, known: Mapping[str, Option]) -> dict[str, Any]:
         ) from None
     if not isinstance(table, dict):
         raise UsageError(f"`tool.baitbox` in {file} is not a table")
-    keys = {option.key: option.name for option in known.values()}
+    keys = {option.key: option.name for option in known.values() if option.key}
     for key in table:
         if key not in keys:
             raise UsageError(
@@ -231,7 +303,16 @@ def _to_path(kind: type[Any], value: Any) -> Any:
     raise ValueError("not a path")
 
 
+def _check_files(settings: Settings) -> None:
+    """Two reports in one file would be the last of them."""
+    given = [*(file for _, file in report_files(settings.reports)), *([settings.output] if settings.output else [])]
+    files = [os.path.abspath(file) for file in given]
+    for file in files:
+        if files.count(file) > 1:
+            raise UsageError(f"two reports cannot be written to {file}")
+
+
 def _check_format(name: str) -> None:
     names = names_in("reporters")
-    if name not in names:
+    if name.replace("_", "-") not in names:
         raise UsageError(f"there is no report format {name!r}", f"there are: {', '.join(names)}")

@@ -10,8 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -21,6 +21,7 @@ PATIENCE = 1.5
 guests' supervisors see that, and end them."""
 
 _said = False
+_owed: list[Callable[[], object]] = []
 
 
 class Interrupted(BaseException):
@@ -52,6 +53,18 @@ def listen() -> None:
             signal.signal(number, _asked)
 
 
+@contextmanager
+def at_the_latest(act: Callable[[], object]) -> Iterator[None]:
+    """Do `act` when the block ends, and also where the end of the process does not wait for that. It must be quick,
+    and may be done twice."""
+    _owed.append(act)
+    try:
+        yield
+    finally:
+        act()
+        _owed.remove(act)
+
+
 def _asked(number: int, _frame: FrameType | None) -> None:
     _ignore()  # once is enough: what follows is the end, which must not be interrupted
     threading.Thread(target=_insist, args=(128 + number,), daemon=True).start()
@@ -65,6 +78,9 @@ def _ignore() -> None:
 
 def _insist(code: int) -> None:
     time.sleep(PATIENCE)
+    for act in _owed[:]:
+        with suppress(Exception):
+            act()
     _say()
     os._exit(code)
 

@@ -36,6 +36,10 @@ class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
     metadata_digest: str = ""
 
 
+class NoFileError(LookupError):
+    """The version is there, and none of its files fits the guest's Python and machine."""
+
+
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     """The file that would be installed."""
 
@@ -257,7 +261,8 @@ def choose(
         best = chooser.best(releases[version])
         if best is not None:
             return Chosen(file=best[0], version=str(version), kind=best[1])
-    raise LookupError(_reason(requested, list(releases), fitting, chooser))
+    why = _reason(requested, list(releases), fitting, chooser)
+    raise NoFileError(why) if fitting else LookupError(why)
 
 
 def _newest_first(specifier: SpecifierSet, versions: list[Version]) -> list[Version]:

@@ -36,7 +36,7 @@ _ARCHIVE_SUFFIXES: dict[str, EcosystemName] = {
 }  # fmt: skip
 _LOCKFILES = frozenset({
     "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb",
-    "requirements.txt", "poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock", "pylock.toml",
+    "requirements.txt", "poetry.lock", "uv.lock", "pdm.lock", "pipfile.lock", "pylock.toml",
 })  # fmt: skip
 _GIT = re.compile(r"(?:git\+|git://|git@|ssh://|github:|gitlab:|bitbucket:|gist:)", re.IGNORECASE)
 _PYPI_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -47,7 +47,9 @@ _LONGEST_TEXT = 4096
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One package, as asked for and not yet looked up. `requested` is the version, range, dist-tag or
-    specifier as written (empty: what the package manager would take); `path` is for archives and folders."""
+    specifier as written (empty: what the package manager would take); `path` is for archives and folders.
+    `digests` are what a lockfile pins (`sha512:HEX`...): a file that matches none of them is refused. Where not
+    `project_settings`, the current directory's `.npmrc` does not say which registry is asked."""
 
     text: str
     ecosystem: EcosystemName
@@ -57,6 +59,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     extras: tuple[str, ...] = ()
     path: str = ""
     prefer: Literal["wheel", "sdist"] = "wheel"
+    digests: tuple[str, ...] = ()
+    project_settings: bool = True
 
     @classmethod
     def parse(cls, text: str, *, sdist: bool = False) -> Target:
@@ -136,9 +140,11 @@ def _refuse_urls(text: str, rest: str) -> None:
         )
     if re.match(r"(?:https?|file|ftp):", rest, re.IGNORECASE):
         raise UsageError(f"{shown(text)} is a URL, which is not supported", "download it and check the file")
-    if os.path.basename(rest) in _LOCKFILES:
+    name = os.path.basename(rest).lower()
+    if name in _LOCKFILES or re.fullmatch(r".*(?:requirements|constraints).*\.txt|pylock\..*\.toml", name):
         raise UsageError(
-            f"{shown(text)} is a lockfile, which is not supported yet", "check its packages one by one"
+            f"{shown(text)} is a lockfile, not a package",
+            "`baitbox scan` checks everything in it, and `baitbox gate` what changed in it",
         )
 
 

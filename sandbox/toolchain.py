@@ -89,6 +89,11 @@ class HostTools(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 reason = self.problems.get(program, f"{program} is not installed")
                 raise BackendError(f"the guest needs {program}: {reason}", _HINTS.get(program, ""))
 
+    @property
+    def identity(self) -> str:
+        """See `plan.Tools.identity`."""
+        return ""
+
     @cached_property
     def mounts(self) -> list[tuple[str, str]]:
         """(host path, guest path) of every file and folder to bind read-only besides /usr, parents first."""

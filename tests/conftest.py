@@ -7,11 +7,12 @@ in which no test with that mark passed: a green run then means that real guests 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import tempfile
 import urllib.request
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,40 @@ from urllib.parse import urlsplit
 
 import pytest
 
-NEEDS = ("native", "registry")
+NEEDS = ("native", "docker", "registry", "browser")
 passed: Counter[str] = Counter()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Golden files are written anew where that is asked for; look at the difference before you commit it."""
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew instead of comparing")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compares a whole text with a golden file."""
+
+    def compare(path: Path, text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="")
+        # Without the translation of line ends, which are part of what is compared.
+        assert path.read_bytes().decode("utf-8") == text, f"{path} differs: look, then run pytest --update-golden"
+
+    return compare
 
 
 def required() -> set[str]:
     """The marks whose tests may not be skipped in this run."""
     return {mark for mark in os.environ.get("BAITBOX_REQUIRE", "").split(",") if mark}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """No test takes a result from the user's own store, or leaves one there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @cache
@@ -37,6 +65,23 @@ def native_problem() -> str:
         checks = doctor.examine(Path(cache_folder))
     failed = [f"{check.name}: {check.detail}" for check in checks if check.needed and not check.ok]
     return "; ".join(failed)
+
+
+@cache
+def docker_problem() -> str:
+    """Why no container can be made here; empty where one can. The runner image is not built for the tests alone."""
+    from sandbox import containers, images
+    from sandbox.backends.docker import BACKEND
+    from sandbox.settings import load
+
+    problem = BACKEND.missing()
+    if problem is not None:
+        return problem[0]
+    wanted = load({}, os.environ, Path("/")).image or images.tag()
+    with containers.client() as api:
+        if not any(wanted in (image.get("RepoTags") or ()) for image in api.images()):
+            return f"there is no image {wanted}: run `baitbox image build`"
+    return ""
 
 
 @cache
@@ -58,9 +103,18 @@ def registry_problem() -> str:
     return ""
 
 
+@cache
+def browser_problem() -> str:
+    """Why no headless Chromium can be driven here; empty where one can."""
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    return f"not installed: {', '.join(missing)} (apt-get install chromium chromium-driver)" if missing else ""
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run."""
-    problems = {"native": native_problem, "registry": registry_problem}
+    problems = {
+        "native": native_problem, "docker": docker_problem, "registry": registry_problem, "browser": browser_problem,
+    }  # fmt: skip
     for mark in NEEDS:
         if item.get_closest_marker(mark) is not None and (problem := problems[mark]()):
             pytest.skip(f"{mark}: {problem}")

@@ -17,7 +17,7 @@ from sandbox.plan import Limits
 
 
 def spec(**fields: object) -> GuestSpec:
-    return GuestSpec(host_name="nl-thinkpad", home="/home/dev", uptime=300_000, limits=Limits(), **fields)  # type: ignore[arg-type]
+    return GuestSpec(host_name="nl-thinkpad", home="/home/dev", uptime=300_000, cpus=8, limits=Limits(), **fields)  # type: ignore[arg-type]
 
 
 def test_nothing_of_the_host_but_its_toolchains_is_mounted() -> None:

@@ -56,7 +56,7 @@ def results(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             raise box["outcome"]
         return box["outcome"]
 
-    reporter = SimpleNamespace(render=lambda whole, **_: json.dumps({"verdict": whole.verdict}))
+    reporter = SimpleNamespace(render=lambda whole, **_: json.dumps({"verdict": whole.verdict}), recorded=False)
     monkeypatch.setattr(schedule, "check_all", check_all)
     monkeypatch.setattr("sandbox.settings.names_in", lambda folder: ("json", "terminal") if folder else ())
     monkeypatch.setattr(discovery, "load", lambda *_: {"terminal": reporter, "json": reporter})
@@ -126,6 +126,25 @@ def test_the_report_can_go_to_a_file(results: dict[str, Any], capsys: pytest.Cap
     assert json.loads(Path("report.json").read_text()) == {"verdict": "clean"}
     assert cli.run(["check", "npm:x", "--output", "no/report.json"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: the report cannot be written to no/")
+
+
+def test_several_reports_come_of_one_run_and_change_no_exit_code(
+    results: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    results["outcome"] = outcome(package("suspicious"))
+    assert cli.run(["check", "npm:x", "--report", "json=a.json", "--report", "terminal=b.txt"]) == 10
+    assert len(results["calls"]) == 1
+    for text in (capsys.readouterr().out, Path("a.json").read_text(), Path("b.txt").read_text()):
+        assert json.loads(text) == {"verdict": "suspicious"}
+
+
+@pytest.mark.parametrize("text", ["json", "xml=a", "json=no/a.json", "json=."])
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    results: dict[str, Any], capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    assert cli.run(["check", "npm:x", "--report", text]) == 2
+    assert results["calls"] == []
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 def recorded(path: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import events
-from sandbox.deviations import Judged, is_local, is_public, plain_url, way_out
+from sandbox.deviations import Judged, deed_of, is_local, is_public, plain_url, way_out
 from sandbox.facts import Deed, gather
 from sandbox.profiles import load
 from tests.recording import HOME, NPM, PROJECT, Story
@@ -123,6 +123,20 @@ def test_what_a_packages_own_sheet_explains(tmp_path: Path) -> None:
     assert entry is not None
     assert judged.is_own_habit(read)
     assert judged.is_expected(read)
+
+
+def test_an_own_habit_is_one_also_where_everybody_has_it(tmp_path: Path) -> None:
+    story, script = begun()
+    story.read(script, "/usr/share/thing").read(script, "/usr/share/other")
+    own = tmp_path / "packages" / "npm"
+    own.mkdir(parents=True)
+    (own / "thing.yaml").write_text("expect:\n- {read: ['/usr/share/t*'], why: because it is so}\n")
+    everybody = "expect:\n- {read: ['/usr/**'], why: because it is so}\n"
+    judged = look(tmp_path, story, sheet=everybody)
+    deeds = [deed_of(judged._facts, "read", path, use.line, use.event, actor)
+             for (path, _, actor, _), use in judged._facts.opened.items()]  # fmt: skip
+    assert [judged.is_own_habit(deed) for deed in deeds if deed.subject.startswith("/usr/share")] == [True, False]
+    assert all(judged.is_expected(deed) for deed in deeds)
 
 
 @pytest.mark.parametrize(

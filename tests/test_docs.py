@@ -12,7 +12,7 @@ from sandbox import discovery, errors, listing
 from tools import readme
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -21,7 +21,7 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("command", [(), ("check",)])
+@pytest.mark.parametrize("command", readme.COMMANDS)
 def test_the_help_in_the_readme_is_the_help(command: tuple[str, ...]) -> None:
     options = readme.help_text(*command).partition("Options:")[2]
     assert options
@@ -78,7 +78,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_linked_from_another() -> None:
-    for page in (ROOT / "docs").glob("*.md"):
+    for page in (ROOT / "docs").rglob("*.md"):
         others = [other.read_text(encoding="utf-8") for other in PAGES if other != page]
         assert any(f"{page.name})" in text for text in others), page.name
 
@@ -102,6 +102,7 @@ def test_the_commands_that_the_pages_show_exist() -> None:
     from sandbox.cli import app
 
     names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    names |= {str(group.name) for group in app.registered_groups}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         code = re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL) + re.findall(r"`[^`\n]+`", text)

@@ -210,3 +210,32 @@ def test_no_manifest_makes_it_raise(
     for path in directories:
         assert path.startswith(f"{PROJECT}/node_modules")
         assert ".." not in path.split("/")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "foreign"),
+    [
+        ({}, False),
+        ({"os": ["linux"], "cpu": ["x64", "arm64"]}, False),
+        ({"os": ["darwin"]}, True),
+        ({"os": "win32"}, True),
+        ({"os": ["!linux"]}, True),
+        ({"os": ["!win32"]}, False),
+        ({"os": ["any"]}, False),
+        ({"os": ["darwin", "linux"]}, False),
+        ({"cpu": ["mips"]}, True),
+        ({"libc": ["no-such-libc"]}, True),
+        ({"os": [], "cpu": 7, "libc": [None, {}]}, False),
+    ],
+)
+def test_what_is_for_another_system_is_forced_and_need_not_load(manifest: dict[str, Any], foreign: bool) -> None:
+    item = artifact({"name": "pkg", "main": "index.js", **manifest}, ("package.json", "index.js"))
+    (install,) = ECOSYSTEM.install(item, TOOLS, PROJECT, 60.0)
+    assert ("--force" in install.argv) is foreign
+    assert install.argv[-1] == "pkg@1.0.0"
+    phases, notes = exercise(item)
+    imports = [phase for phase in phases if phase.kind == "import"]
+    assert len(imports) == 2  # tried all the same
+    assert all(bool(phase.either) is not foreign for phase in imports)
+    assert not (foreign and any(phase.required for phase in imports))
+    assert any("another system" in note for note in notes) is foreign

@@ -20,6 +20,7 @@ def every_class(base: type[errors.BaitboxError] = errors.BaitboxError) -> list[t
         (errors.UsageError, 2),
         (errors.TargetError, 3),
         (errors.RegistryError, 3),
+        (errors.StoreError, 3),
         (errors.BackendError, 4),
     ],
 )

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from loopback_registry import JSON, LoopbackRegistry, npm_package, running, sdist, tgz, wheel
 
 from sandbox import upstream
 from sandbox.cache import Cache
-from sandbox.errors import RegistryError, TargetError
+from sandbox.errors import RegistryError, TargetError, UnfitError
 from sandbox.fetch import fetchable, resolve
 from sandbox.plan import Artifact
 from sandbox.registries import Registries, Registry, registry_settings
@@ -232,3 +233,114 @@ def test_the_real_registries(tmp_path: Path) -> None:
         artifact = resolve(Target.parse("pypi:six==1.17.0", sdist=source), settings, cache)
         assert artifact.kind == ("sdist" if source else "wheel")
     assert resolve(Target.parse("pypi:numpy<2.1"), settings, cache, tags=(), python_version="").version == "2.0.2"
+
+
+# What a lockfile pins -------------------------------------------------------------------------------------------
+
+
+def hexed(content: bytes, algorithm: str = "sha512") -> str:
+    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
+
+
+class Pinning(Resolver):
+    """`resolve` for what a lockfile pins."""
+
+    def pinned(self, text: str, *digests: str) -> Artifact:
+        target = msgspec.structs.replace(Target.parse(text), digests=digests)
+        return resolve(target, self.registries, self.cache, tags=TAGS, python_version="3.11.2")
+
+
+@pytest.fixture
+def lock(registry: LoopbackRegistry, tmp_path: Path) -> Pinning:
+    return Pinning(registry, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("algorithm", ["sha512", "sha256", "sha1"])
+def test_npm_a_file_that_the_lockfile_pins_is_taken_and_another_is_not(
+    lock: Pinning, registry: LoopbackRegistry, algorithm: str
+) -> None:
+    right, wrong = hexed(DEMO["1.0.0"], algorithm), hexed(DEMO["2.0.0"], algorithm)
+    assert lock.pinned("npm:demo@1.0.0", wrong, right).digest == hexed(DEMO["1.0.0"])
+    with pytest.raises(TargetError, match=r"demo@1\.0\.0 is not what the lockfile says") as error:
+        lock.pinned("npm:demo@1.0.0", wrong)
+    assert error.value.exit_code == 3
+
+
+def test_npm_nothing_is_fetched_where_the_metadata_tell_it(lock: Pinning, registry: LoopbackRegistry) -> None:
+    with pytest.raises(TargetError, match="is not what the lockfile says"):
+        lock.pinned("npm:demo@1.0.0", hexed(b"another"))
+    assert registry.asked == ["/demo"]
+
+
+def test_npm_a_lockfiles_digest_serves_where_the_registry_has_none(lock: Pinning, registry: LoopbackRegistry) -> None:
+    dist = {"tarball": f"{registry.url}demo/-/demo-1.0.0.tgz"}
+    registry.put_json("/bare", {"versions": {"1.0.0": {"dist": dist}}})
+    content = npm_package("bare", "1.0.0")
+    registry.pages["/demo/-/demo-1.0.0.tgz"].body = content
+    assert lock.pinned("npm:bare@1.0.0", hexed(content)).digest == hexed(content)
+    with pytest.raises(TargetError, match="is not the file whose digest"):
+        lock.pinned("npm:bare@1.0.0", hexed(b"another"))
+
+
+def test_npm_old_metadata_serve_where_they_have_the_file_that_is_pinned(
+    lock: Pinning, registry: LoopbackRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock.pinned("npm:demo@1.0.0", hexed(DEMO["1.0.0"]))
+    monkeypatch.setattr("sandbox.cache.TTL", -1.0)
+    asked = list(registry.asked)
+    assert lock.pinned("npm:demo@1.0.0", hexed(DEMO["1.0.0"])).version == "1.0.0"
+    assert registry.asked == asked
+    lock("npm:demo@1.0.0")  # not pinned: asked again
+    with pytest.raises(TargetError):
+        lock.pinned("npm:demo@1.0.0", hexed(b"another"))
+    assert registry.asked == [*asked, "/demo", "/demo"]
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512", "md5"])
+def test_pypi_the_file_is_one_of_those_that_are_pinned(lock: Pinning, algorithm: str) -> None:
+    wheel_digest, sdist_digest = hexed(WHEEL, algorithm), hexed(SDIST, algorithm)
+    both = lock.pinned("pypi:demo==1.1", sdist_digest, wheel_digest)
+    assert (both.kind, both.spec) == ("wheel", "demo==1.1")
+    assert lock.pinned("pypi:demo==1.1", wheel_digest).spec == "demo==1.1"
+    with pytest.raises(TargetError, match="is not what the lockfile says") as error:
+        lock.pinned("pypi:demo==1.1", hexed(b"another", algorithm))
+    assert type(error.value) is TargetError
+
+
+def test_pypi_pip_is_told_which_file_where_it_would_take_another(lock: Pinning, registry: LoopbackRegistry) -> None:
+    artifact = lock.pinned("pypi:demo[x]==1.1", hexed(SDIST, "sha256"))
+    assert artifact.kind == "sdist"
+    url = f"{registry.url}files/demo-1.1.tar.gz#sha256={hashlib.sha256(SDIST).hexdigest()}"
+    assert artifact.spec == f"demo[x] @ {url}"
+
+
+def test_pypi_pinned_files_that_are_all_for_other_machines(lock: Pinning, registry: LoopbackRegistry) -> None:
+    foreign = wheel("demo", "1.2")
+    registry.pypi("demo", {"demo-1.2-cp311-cp311-win_amd64.whl": foreign, "demo-1.2.tar.gz": SDIST})
+    with pytest.raises(UnfitError, match="among the files that the lockfile has"):
+        lock.pinned("pypi:demo==1.2", hexed(foreign, "sha256"))
+    registry.pypi("demo", {"demo-1.3-cp311-cp311-win_amd64.whl": foreign})
+    lock.cache = Cache(lock.cache.root / "other")
+    with pytest.raises(UnfitError, match="has neither a wheel for this machine"):
+        lock.pinned("pypi:demo==1.3")
+
+
+def test_pypi_an_old_page_serves_where_it_has_all_that_is_pinned(
+    lock: Pinning, registry: LoopbackRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock.pinned("pypi:demo==1.1", hexed(WHEEL, "sha256"))
+    monkeypatch.setattr("sandbox.cache.TTL", -1.0)
+    asked = list(registry.asked)
+    lock.pinned("pypi:demo==1.1", hexed(WHEEL, "sha256"), hexed(SDIST, "sha256"))
+    assert registry.asked == asked
+    with pytest.raises(TargetError):
+        lock.pinned("pypi:demo==1.1", hexed(b"another", "sha256"))
+    assert registry.asked == [*asked, "/simple/demo/"]
+
+
+def test_a_local_archive_is_checked_against_the_lockfile(lock: Pinning, tmp_path: Path) -> None:
+    path = tmp_path / "demo.tgz"
+    path.write_bytes(DEMO["1.0.0"])
+    assert lock.pinned(str(path), hexed(DEMO["1.0.0"], "sha1")).version == "1.0.0"
+    with pytest.raises(TargetError, match="is not what the lockfile says"):
+        lock.pinned(str(path), hexed(DEMO["2.0.0"]))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sandbox import events, guest
+from sandbox.backends import Running
 from sandbox.errors import BackendError
 from sandbox.guest import Guest, LoopThread
 from sandbox.plan import Limits, Phase
@@ -97,9 +98,8 @@ class Setting:
     def start(self, first: bytes = READY) -> tuple[Guest, Playing]:
         self.warden = Playing(first)
         watched = [("ssh", "/home/dev/.ssh/key")]
-        made = Guest(
-            self.loop, self.warden.stream, self.recorder, Internet(), watched, Limits(), self.warden.stop
-        )
+        running = Running(self.warden.stream, self.warden.stop)
+        made = Guest(self.loop, running, self.recorder, Internet(), watched, Limits())
         self.made.append(made)
         return made, self.warden
 

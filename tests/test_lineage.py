@@ -237,3 +237,26 @@ def test_a_program_without_arguments_is_no_manager() -> None:
     table = Table(Header(package="t"), [])
     assert not table._is_manager(program)
     assert table._role(process, Actor(process, "installer", "t", None, 1), program) == ("package", "t")
+
+
+@pytest.mark.parametrize(
+    ("exe", "argv", "runs"),
+    [
+        ("/bin/busybox", ["wget", "-O-", "http://x.test"], "/bin/wget"),
+        ("/bin/busybox", ["/bin/sh", "-c", "true"], "/bin/sh"),
+        ("/bin/busybox", ["-sh"], "/bin/sh"),
+        ("/bin/busybox", ["/bin/busybox", "nc", "x.test"], "/bin/nc"),
+        ("/bin/busybox", ["busybox"], "/bin/busybox"),
+        ("/bin/busybox", [], "/bin/busybox"),
+        ("/usr/bin/toybox", ["cat"], "/usr/bin/cat"),
+        ("/tmp/busybox", ["cat"], "/tmp/busybox"),  # not the system's: its first argument is only its word
+        ("/home/dev/project/busybox", ["cat"], "/home/dev/project/busybox"),
+        ("/usr/bin/node", ["cat"], "/usr/bin/node"),
+    ],
+)
+def test_one_program_under_many_names_is_the_one_that_was_called(exe: str, argv: list[str], runs: str) -> None:
+    story = Story()
+    root = story.begin("import:thing", "import", ["/usr/bin/node", "-e", "x"])
+    program = actor(story, story.child(root, exe, argv)).program
+    assert program is not None
+    assert program.exe == runs

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import discovery
@@ -25,6 +25,7 @@ from sandbox.report import (
     Tool,
 )
 from sandbox.reporters import Reporter
+from tests import report_samples
 
 REPORTERS: dict[str, Reporter] = discovery.load("reporters", "REPORTER")
 SCHEMA = Path(__file__).parent.parent / "docs" / "report.schema.json"
@@ -78,6 +79,7 @@ SAMPLES = {
             recordings=("out/x.jsonl",),
         )
     ),
+    "stored": whole(package("clean", stored="2026-11-25T13:00:00Z")),
     "several": whole(package("malicious", findings=(finding(),)), package("clean")),
     "none": whole(),
     "two personas": whole(package("clean", coverage=msgspec.structs.replace(COVERAGE, personas=("laptop", "ci")))),
@@ -94,6 +96,10 @@ SAMPLES = {
         )
     ),
 }  # fmt: skip
+
+SAMPLES["gate"] = report_samples.GATE
+_encodable = [one for one in report_samples.INJECTIONS if "\ud800" not in one]
+SAMPLES["hostile everywhere"] = report_samples.hostile(_encodable)
 
 
 def terminal(report: Report, **options: Any) -> str:
@@ -144,6 +150,11 @@ def test_what_was_not_looked_at_is_told() -> None:
     assert "not looked at, so it cannot be clean:\n    - the recording was cut\n" in text
 
 
+def test_a_stored_result_says_when_it_was_run() -> None:
+    assert "from the store: it was run at 2026-11-25T13:00:00Z (--no-cache runs it anew)" in terminal(SAMPLES["stored"])
+    assert "from the store" not in terminal(SAMPLES["clean"])
+
+
 def test_a_clean_package_is_told_in_few_words() -> None:
     text = terminal(SAMPLES["clean"])
     assert "What to do" not in text
@@ -171,7 +182,18 @@ def test_markup_is_text() -> None:
     assert "[bold]x[/bold]" in terminal(SAMPLES["hostile"], width=200)
 
 
+@given(st.text() | st.sampled_from(["::", "##[add-mask]", "x ::set-output name=a::b"]), st.integers(40, 100))
+@settings(deadline=None)
+def test_no_line_of_the_terminal_is_a_command_of_a_runner(text: str, width: int) -> None:
+    hostile = f"{text} ::add-mask::x ##[set-env]y ::WARNING::z"
+    sample = whole(package("malicious", target=hostile, findings=(finding(hostile, title=hostile),)))
+    for line in terminal(sample, width=width).splitlines():
+        assert "##[" not in line
+        assert not re.match(r"\s*::(add-mask|warning|set-output)", line, re.IGNORECASE)
+
+
 @given(st.text())
+@settings(deadline=None)
 def test_no_text_breaks_the_terminals_report(text: str) -> None:
     sample = whole(package("malicious", target=text, findings=(finding(text, title=text),)))
     for line in terminal(sample).splitlines():

@@ -11,10 +11,10 @@ import pytest
 
 from sandbox import discovery, events, profiles
 from sandbox.judge import judge
-from sandbox.profiles import Profiles
+from sandbox.profiles import Expectation, Profiles, Sheet
 from sandbox.report import Finding, PackageReport
 from sandbox.rules import Rule, _names, _places, listed
-from tests.recording import Story
+from tests.recording import NPM, PROJECT, Story
 
 RULES: dict[str, Rule] = discovery.load("rules", "RULE")
 FOLDER = Path(__file__).parent / "recordings"
@@ -161,6 +161,25 @@ def test_a_finding_names_the_decoy_the_way_out_the_package_and_the_phase(
 def test_how_bad_it_is(recording: str, verdict: str) -> None:
     (finding,) = findings(FOLDER / f"{recording}.jsonl", recording.partition("/")[0])
     assert finding.verdict == verdict
+
+
+def test_a_program_that_the_packages_own_sheet_names_is_no_dropper() -> None:
+    story = Story()
+    root = story.begin("install", "install", NPM)
+    script = story.script(root)
+    for name in ("tool", "other"):
+        path = f"{PROJECT}/node_modules/thing/vendor/{name}"
+        story.read(script, path, "write", created=True)
+        story.child(script, path, [path, "--version"])
+    recording = story.end(root).whole()
+    why = "the program that it downloads"
+    known = Sheet(extends="npm", expect=(Expectation(run=("./node_modules/**/thing/vendor/tool",), why=why),))
+    (before,) = judge(recording, sheets("npm"), RULES).findings
+    (after,) = judge(recording, sheets("npm").with_sheets({"packages/npm/thing": known}), RULES).findings
+    assert before.rule == after.rule == "dropped_program_run"
+    assert "vendor/tool" in before.title
+    assert "vendor/tool" not in after.title
+    assert "vendor/other" in after.title
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ class Backend:
     name = "native"
 
 
-def chosen(wanted: str) -> Backend:
-    if wanted == "docker":
+def chosen(settings: Settings) -> Backend:
+    if settings.backend == "docker":
         raise BackendError("no guest can be made here", "start Docker")
     return Backend()
 

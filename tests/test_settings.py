@@ -162,3 +162,34 @@ def test_the_cache_follows_the_xdg_rule(monkeypatch: pytest.MonkeyPatch, base: s
 def test_any_environment_gives_settings_or_a_usage_error(environment: dict[str, str]) -> None:
     with contextlib.suppress(UsageError):
         settings.load({}, environment, Path("/nonexistent"))
+
+
+def test_a_text_in_place_of_the_file_is_read_and_the_file_is_not(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.baitbox]\ntimeout = 10\njobs = 7\n")
+    given = settings.load({}, {"BAITBOX_TIMEOUT": "30"}, tmp_path, pyproject="[tool.baitbox]\njobs = 2\n")
+    assert (given.timeout, given.jobs) == (30, 2)
+    assert settings.load({}, {}, tmp_path, pyproject="") == Settings()
+    with pytest.raises(UsageError, match="has no setting `nope`"):
+        settings.load({}, {}, tmp_path, pyproject="[tool.baitbox]\nnope = 2\n")
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [("/data", "/data/baitbox"), ("", "/h/.local/share/baitbox"), ("here", "/h/.local/share/baitbox")],
+)
+def test_the_store_follows_the_xdg_rule(monkeypatch: pytest.MonkeyPatch, base: str, expected: str) -> None:
+    monkeypatch.setenv("HOME", "/h")
+    monkeypatch.setenv("XDG_DATA_HOME", base)
+    assert settings.default_store() == Path(expected)
+
+
+def test_a_repository_cannot_name_the_store(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.baitbox]\nstore = "here"\n')
+    with pytest.raises(UsageError, match="has no setting `store`"):
+        settings.load({}, {}, tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.baitbox]\n"" = "here"\n')
+    with pytest.raises(UsageError, match="has no setting ``"):
+        settings.load({}, {}, tmp_path)
+    (tmp_path / "pyproject.toml").unlink()
+    assert settings.load({}, {"BAITBOX_STORE": "/there"}, tmp_path).store == Path("/there")
+    assert settings.load({"store": "/flag"}, {"BAITBOX_STORE": "/there"}, tmp_path).store == Path("/flag")

@@ -124,6 +124,14 @@ def test_everything_else_is_one_clear_sentence(text: str) -> None:
     assert 10 < len(message) < 300
 
 
+@pytest.mark.parametrize("text", ["package-lock.json", "./Pipfile.lock", "a/requirements-dev.txt", "pylock.dev.toml"])
+def test_a_lockfile_is_sent_to_where_it_belongs(text: str) -> None:
+    with pytest.raises(UsageError, match="is a lockfile, not a package") as error:
+        Target.parse(text)
+    assert "baitbox scan" in error.value.hint
+    assert "baitbox gate" in error.value.hint
+
+
 _PREFIXES = st.sampled_from(["npm:", "pypi:", "pkg:", "pkg:npm/", "./"])
 
 

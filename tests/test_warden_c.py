@@ -60,14 +60,15 @@ def clang_with_fuzzer(folder: Path) -> str:
 def test_the_units_under_sanitizers(tmp_path: Path) -> None:
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     assert compiler, "no C compiler: apt-get install gcc libc6-dev"
-    files = [*sorted(HERE.glob("test_*.c")), *(SOURCES / f"{name}.c" for name in ("spawn", "route", "datagram"))]
+    others = (SOURCES / f"{name}.c" for name in ("spawn", "route", "datagram", "container"))
+    files = [*sorted(HERE.glob("test_*.c")), *others]
     program = compiled(compiler, SANITIZED, files, tmp_path / "test")
     # Undisturbed by a TMPDIR: the tests make their folders in /tmp, as short paths.
     done = run([str(program)], ASAN_OPTIONS="detect_leaks=0", UBSAN_OPTIONS="print_stacktrace=1")
     for folder in Path("/tmp").glob("warden-test-*"):
         shutil.rmtree(folder, ignore_errors=True)
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count(": passed") == 8, done.stdout
+    assert done.stdout.count(": passed") == 9, done.stdout
 
 
 def seeds() -> list[bytes]:
@@ -101,7 +102,7 @@ def test_the_parsers_under_a_fuzzer(tmp_path: Path) -> None:
     clang = clang_with_fuzzer(tmp_path)
     if not clang:
         pytest.skip("no clang with libFuzzer here: apt-get install clang libclang-rt-dev")
-    names = ("filter", "net", "connection", "route", "datagram", "plant", "process", "spawn")
+    names = ("filter", "net", "connection", "route", "datagram", "plant", "process", "spawn", "feign", "container")
     files = [HERE / "fuzz_warden.c", *(SOURCES / f"{name}.c" for name in names)]
     flags = ("-fsanitize=fuzzer", *SANITIZED)
     program = compiled(clang, flags, files, tmp_path / "fuzz")

@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 
 README = Path(__file__).parent.parent / "README.md"
+COMMANDS: tuple[tuple[str, ...], ...] = ((), ("check",), ("gate",))
+"""Whose help is shown."""
 
 
 def help_text(*command: str) -> str:
@@ -26,8 +28,8 @@ def help_text(*command: str) -> str:
 
 
 def help_block() -> str:
-    """The help of the program and of its main command."""
-    shown = [f"$ baitbox {' '.join([*command, '--help'])}\n{help_text(*command)}" for command in ((), ("check",))]
+    """The help of the program and of its main commands."""
+    shown = [f"$ baitbox {' '.join([*command, '--help'])}\n{help_text(*command)}" for command in COMMANDS]
     return "```\n" + "\n\n".join(shown) + "\n```"
 
 
@@ -38,7 +40,8 @@ def settings_block() -> str:
     rows = ["| flag | variable | key in `[tool.baitbox]` | default |", "| --- | --- | --- | --- |"]
     for option in options().values():
         default = f"`{option.shown}`" if option.shown else "no" if option.type is bool else "none"
-        rows.append(f"| `{option.flag}` | `{option.environment}` | `{option.key}` | {default} |")
+        key = f"`{option.key}`" if option.key else "none"
+        rows.append(f"| `{option.flag}` | `{option.environment}` | {key} | {default} |")
     return "\n".join(rows)
 
 

@@ -8,7 +8,9 @@ from typing import Protocol
 
 import msgspec
 
-from sandbox.plan import Limits
+from sandbox.plan import Limits, Tools
+from sandbox.settings import Settings
+from sandbox.warden.frames import Put
 
 
 class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +21,7 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
     host_name: str
     home: str
     uptime: int
+    cpus: int
     limits: Limits
     mounts: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
@@ -31,12 +34,28 @@ class Running(msgspec.Struct, frozen=True):
 
     stream: socket.socket
     stop: Callable[[], str]
+    unwrap: Callable[[bytes], bytes] | None = None
+    """Takes the warden's bytes out of what arrives on the stream, where something wraps them. Raises ValueError."""
+    puts: tuple[Put, ...] = ()
+    """What the warden has to put where this backend could not, before all else."""
+    provided: frozenset[str] = frozenset()
+    """Files that are there already and cannot be planted."""
+    not_seen: tuple[str, ...] = ()
+    """What cannot be looked at in such a guest, one sentence each; the report says it."""
 
 
 class Backend(Protocol):
     """One way to make guests."""
 
     name: str
+
+    def configure(self, settings: Settings) -> Backend:
+        """This backend, as the settings want it. Raises UsageError for one that it cannot follow."""
+        ...
+
+    def tools(self, step: Callable[[str], None]) -> Tools:
+        """The package managers that its guests have; `step` is told what takes long. Raises BackendError."""
+        ...
 
     def missing(self) -> tuple[str, str] | None:
         """(what is missing here, what to do about it), or None where guests can be made."""

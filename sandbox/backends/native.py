@@ -14,11 +14,15 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from sandbox import toolchain
 from sandbox.backends import GuestSpec, Running
-from sandbox.errors import BackendError
+from sandbox.errors import BackendError, UsageError
+from sandbox.plan import Tools
+from sandbox.settings import Settings
 from sandbox.warden import PROGRAM
 
 GUEST_USER_ON_HOST = 1_879_048_192
@@ -93,6 +97,18 @@ class Native:
     """See the module."""
 
     name = "native"
+
+    def configure(self, settings: Settings) -> Native:
+        """See `Backend.configure`."""
+        for flag, value in (("--image", settings.image), ("--runtime", settings.runtime)):
+            if value:
+                raise UsageError(f"the native backend has no {flag}", "add --backend docker, or leave it out")
+        return self
+
+    def tools(self, step: Callable[[str], None]) -> Tools:
+        """See `Backend.tools`: this machine's own, lent read-only."""
+        del step
+        return toolchain.find()
 
     def missing(self) -> tuple[str, str] | None:
         """See `Backend.missing`. Only what is quick to see; the kernel's refusals show when a guest starts."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import posixpath
 import re
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ import msgspec
 from sandbox.ecosystems import _entry_points
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
-from sandbox.plan import Artifact, Installed, Phase, Toolchain
+from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 
 MOST_ENTRIES = 24
 MOST_EXPANDED = 8
@@ -73,6 +75,10 @@ class Npm:
         if artifact.spec.startswith("-") or not artifact.spec.isprintable():
             raise TargetError(f"npm cannot be told to install {artifact.spec!r}")
         command = (tools.node, tools.npm_cli, "install", *_flags(tools.npm_version))
+        if _is_foreign(artifact.manifest):
+            # Without it npm refuses what is for another system (fsevents, @esbuild/darwin-arm64); its scripts would
+            # run there, and run here too.
+            command = (*command, "--force")
         environment = _environment(tools)
         phases = [
             Phase(
@@ -115,10 +121,14 @@ class Npm:
         base = Phase(name="", kind="import", argv=(), cwd=project, environment=_environment(tools))
         peers = _absent_peers(artifact.manifest, installed, project)
         imports, notes = _imports(artifact, files, peers, tools, base, seconds)
+        if _is_foreign(artifact.manifest):
+            # It may refuse to load here, and rightly so.
+            imports = [msgspec.structs.replace(phase, either="", required=False) for phase in imports]
+            notes.insert(0, "The package is for another system than the guest's: what it does there is not seen.")
         names, left_out = _bins(artifact, files, installed, project)
         runs, more = _runs(names, left_out, base, project, seconds)
         notes += more + _limits(artifact.manifest, files, tools)
-        return [*imports, *runs, _shell(base, seconds)], notes
+        return [*imports, *runs, shell_phase(tools.shell, base, min(seconds, _HELP_SECONDS))], notes
 
 
 ECOSYSTEM = Npm()
@@ -147,6 +157,25 @@ def _flags(version: str) -> list[str]:
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"[0-9]{1,9}", text)[:3])
+
+
+def _is_foreign(manifest: Mapping[str, object]) -> bool:
+    """Whether npm refuses to install the package on this machine: by `os`, `cpu` and `libc`, as npm reads them."""
+    machine = platform.machine().lower()
+    own = {
+        "os": "linux",
+        "cpu": {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(machine, machine),
+        "libc": "glibc" if "CS_GNU_LIBC_VERSION" in os.confstr_names else "musl",
+    }
+    return not all(_admits(manifest.get(key), name) for key, name in own.items())
+
+
+def _admits(listed: object, own: str) -> bool:
+    names = [listed] if isinstance(listed, str) else listed
+    if not isinstance(names, list) or not names or names == ["any"]:
+        return True
+    wanted = {name for name in names if isinstance(name, str) and not name.startswith("!")}
+    return f"!{own}" not in names and (not wanted or own in wanted)
 
 
 def _environment(tools: Toolchain) -> dict[str, str]:
@@ -362,17 +391,6 @@ def _runs(
         return phases, []
     why = f"beyond the first {MOST_BINS}, not installed, or of an unusual name"
     return phases, [f"{left_out} of the package's programs (bin) are not run: {why}."]
-
-
-def _shell(base: Phase, seconds: float) -> Phase:
-    """A login shell reads the profile; the interactive one in it reads ~/.bashrc, whatever that does."""
-    return msgspec.structs.replace(
-        base,
-        name="shell",
-        kind="shell",
-        argv=("/bin/bash", "-l", "-i", "-c", "bash -i -c 'exit 0'"),
-        seconds=min(seconds, _HELP_SECONDS),
-    )
 
 
 def _limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:

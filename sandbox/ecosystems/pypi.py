@@ -14,7 +14,7 @@ import msgspec
 
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
-from sandbox.plan import Artifact, Installed, Phase, Toolchain
+from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 
 MOST_MODULES = 24
 MOST_SCRIPTS = 12
@@ -163,7 +163,8 @@ class Pypi:
         runs, more = _runs(artifact, installed, start, project)
         inner = "Modules inside the package that it does not import itself, and `python -m`, are not exercised."
         calls = "What the package does only when its functions are called, with arguments, is not exercised."
-        return [start, *imports, *runs, _shell(start)], [*notes, *more, inner, calls]
+        shell = shell_phase(tools.shell, start, min(seconds, _HELP_SECONDS))
+        return [start, *imports, *runs, shell], [*notes, *more, inner, calls]
 
 
 ECOSYSTEM = Pypi()
@@ -378,14 +379,3 @@ def _runs(
     if _entry_points(artifact, "gui_scripts"):
         notes.append("The package's graphical programs (gui_scripts) are not run.")
     return phases, notes
-
-
-def _shell(base: Phase) -> Phase:
-    """A login shell reads the profile; the interactive one in it reads ~/.bashrc, whatever that does."""
-    return msgspec.structs.replace(
-        base,
-        name="shell",
-        kind="shell",
-        argv=("/bin/bash", "-l", "-i", "-c", "bash -i -c 'exit 0'"),
-        seconds=min(base.seconds, _HELP_SECONDS),
-    )

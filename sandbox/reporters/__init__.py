@@ -14,7 +14,9 @@ from sandbox.events import Recording
 from sandbox.report import Report
 
 Recordings = Mapping[str, Recording]
-"""What was recorded, by the paths in `PackageReport.recordings`."""
+"""What was recorded, by the paths in `PackageReport.recordings`. Each is read from disk when it is asked for, and only
+the last one stays in memory (`sandbox.kept`): take what you need of one, then go on to the next. One that can no
+longer be read is missing (`get` gives None, `[]` raises KeyError): say so in the report."""
 
 
 class Render(Protocol):

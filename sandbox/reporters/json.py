@@ -6,6 +6,7 @@ import msgspec
 
 from sandbox.report import Report
 from sandbox.reporters import Recordings, Reporter
+from sandbox.reporters._texts import well_formed
 
 
 def render(
@@ -16,7 +17,11 @@ def render(
     recordings: Recordings | None = None,  # noqa: ARG001
 ) -> str:
     """The same report is always the same text."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+    try:
+        encoded = msgspec.json.encode(report)
+    except UnicodeEncodeError:  # a file of the user's whose name is not UTF-8
+        encoded = msgspec.json.encode(well_formed(msgspec.to_builtins(report)))
+    return msgspec.json.format(encoded, indent=2).decode().replace("##[", "#\\u0023[") + "\n"
 
 
 REPORTER = Reporter("one JSON object, schema version 1", render, "application/json")

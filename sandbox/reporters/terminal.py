@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from sandbox.plaintext import escape
 from sandbox.report import Coverage, Finding, PackageReport, Report, Verdict
 from sandbox.reporters import Recordings, Reporter
+from sandbox.reporters._packages import alike, place, reason
+from sandbox.reporters._texts import commandless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +47,7 @@ class _Page:
         from rich.padding import Padding
         from rich.text import Text
 
-        words = Text(escape(text), style=style, overflow="fold")
+        words = Text(commandless(escape(text)), style=style, overflow="fold")
         rows = words.wrap(self._console, max(20, self._console.width - indent - 2))
         for number, row in enumerate(rows):
             row.rstrip()
@@ -70,9 +72,15 @@ def render(
     page = _Page(console)
     for package in report.packages:
         _package(page, package)
-    if len(report.packages) != 1:
+    if len(report.packages) > 1:
         _summary(page, report)
-    _footer(page, report)
+    elif not report.packages:
+        said = report.notes[0].text if report.notes else "there is nothing to report on"
+        page.line(f"{report.verdict.upper()}  {said}", _COLOURS[report.verdict])
+    for note in report.notes if report.packages else report.notes[1:]:
+        page.line(f"note: {': '.join(filter(None, (place(note.file, note.line), note.text)))}")
+    if report.packages:
+        _footer(page, report)
     return file.getvalue()
 
 
@@ -80,9 +88,12 @@ def _package(page: _Page, package: PackageReport) -> None:
     page.line(f"{package.verdict.upper()}  {package.target or package.purl}", _COLOURS[package.verdict])
     page.line(f"{_MEANING[package.verdict]}.", indent=2)
     page.line(f"{package.purl}  {_short_digest(package.digest)}".rstrip(), "dim", 2)
+    for origin in package.origins:
+        how = "direct" if origin.direct else "transitive"
+        page.line(f"{reason(origin)} in {place(origin.file, origin.line)} ({how})", "dim", 2)
     if package.findings:
         page.gap()
-    groups = _alike(package.findings)
+    groups = alike(package.findings)
     for finding, phases in groups:
         if finding.verdict == package.verdict:
             _finding(page, finding, phases)
@@ -97,21 +108,14 @@ def _package(page: _Page, package: PackageReport) -> None:
     if package.provenance.status != "not checked":
         detail = f": {package.provenance.detail}" if package.provenance.detail else ""
         page.line(f"provenance: {package.provenance.status}{detail} (it never changes a verdict)", "dim", 2)
+    if package.stored:
+        page.line(f"from the store: it was run at {package.stored} (--no-cache runs it anew)", "dim", 2)
     for path in package.recordings:
         page.line(f"recording: {path}", "dim", 2)
     if _NEXT[package.verdict]:
         page.gap()
         page.line(f"What to do: {_NEXT[package.verdict]}", indent=2)
     page.gap()
-
-
-def _alike(findings: tuple[Finding, ...]) -> list[tuple[Finding, list[str]]]:
-    """Findings that differ only in the phase, as the first of them and the phases. The JSON report has them all."""
-    groups: dict[tuple[str, str, str, str], tuple[Finding, list[str]]] = {}
-    for finding in findings:
-        key = (finding.verdict, finding.rule, finding.title, finding.package)
-        groups.setdefault(key, (finding, []))[1].append(finding.phase or "no phase")
-    return list(groups.values())
 
 
 def _finding(page: _Page, finding: Finding, phases: list[str]) -> None:
@@ -126,6 +130,9 @@ def _finding(page: _Page, finding: Finding, phases: list[str]) -> None:
         page.line(f"way out: {', '.join(finding.ways_out)}", indent=4)
     for item in finding.evidence:
         who = f"  ({item.program})" if item.program else ""
+        if not item.line:  # of a lockfile: no moment, no process, no line of a recording
+            page.line(item.text, indent=4)
+            continue
         page.line(f"{item.at:8.3f}s  {item.text}{who}  [line {item.line}]", indent=4)
     page.gap()
 

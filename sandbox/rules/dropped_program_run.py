@@ -40,7 +40,7 @@ def check(case: Case) -> Iterator[Finding]:
         if program is None or program.forked or actor.role != "package":
             continue
         path = _dropped(case, program, line)
-        if path:
+        if path and not _is_own_habit(case, path, program, actor, event.phase):
             deeds.append(case.deed("run", line, event, actor, subject=path))
     for group in by_package(deeds):
         certain = any(_is_certain(case, deed, first_exit) for deed in group)
@@ -65,6 +65,16 @@ def _dropped(case: Case, program: Program, line: int) -> str:
             if _is_outside(case, path) and _was_written(case, path, line):
                 return path
     return ""
+
+
+def _is_own_habit(case: Case, path: str, program: Program, actor: Actor, phase: str) -> bool:
+    """Whether the package's own sheet names this program: what it fetches or builds in order to run it."""
+    arguments = " ".join(program.argv[1:])
+    deed = Deed(
+        verb="run", subject=path, actor=actor, phase=phase, kind=case.facts.kind(phase), line=0, at=0.0,
+        arguments=arguments,
+    )  # fmt: skip
+    return case.judged.is_own_habit(deed)
 
 
 def _was_written(case: Case, path: str, line: int) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from sandbox.deviations import deed_of
 from sandbox.facts import Deed
-from sandbox.lineage import package_of
+from sandbox.lineage import INTERPRETERS, package_of
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, by_package, listed
 
@@ -70,7 +70,12 @@ def _is_others(case: Case, deed: Deed) -> bool:
 def _own_traces(case: Case) -> list[Deed]:
     """Its manifest rewritten, or the script that ran removed: in its own folder, where it may otherwise write."""
     facts = case.facts
-    scripts = {word for _, _, actor in facts.programs if actor.program for word in actor.program.argv[1:2]}
+    scripts = {
+        word
+        for _, _, actor in facts.programs
+        if actor.program and (actor.program.name in INTERPRETERS or actor.program.name == "python")
+        for word in actor.program.argv[1:2]  # of other programs it is no script: `mv config.log config.log.old`
+    }
     deeds = [
         deed_of(facts, "write", path, use.line, use.event, actor)
         for (path, access, actor, _), use in facts.opened.items()

@@ -109,8 +109,19 @@ def _reads_input(program: Program) -> bool:
 
 def _is_interactive(program: Program) -> bool:
     """A shell for somebody to type into, where nobody sits."""
-    flags = [word for word in program.argv[1:] if word.startswith("-") and not word.startswith("--")]
+    flags = [word for word in _flags(program.argv[1:]) if not word.startswith("--")]
     return program.name in SHELLS and any("i" in flag for flag in flags) and not any("c" in flag for flag in flags)
+
+
+def _flags(words: list[str]) -> Iterator[str]:
+    """A shell's own flags: those before its script, whose flags are the script's."""
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith(("-", "+")):
+            return
+        yield word
+        if word in ("-o", "+o", "-O", "+O", "--rcfile", "--init-file"):
+            next(rest, None)
 
 
 RULE = Rule(

@@ -10,6 +10,7 @@ What to do: compare the list in the evidence with what the package is for.
 
 from __future__ import annotations
 
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -46,11 +47,12 @@ def check(case: Case) -> Iterator[Finding]:
 def _asked(case: Case) -> Iterator[Finding]:
     places = _places.secrets(case.header)
     groups: dict[int, list[tuple[str, Deed]]] = defaultdict(list)
+    listed_by = _listed(case)
     for (path, actor, _), (line, event) in case.facts.probed.items():
         if actor.role != "package":
             continue
         kind = places.find(path)
-        if kind is not None:
+        if kind is not None and (actor.process.serial, posixpath.dirname(path)) not in listed_by:
             groups[actor.stem].append((kind, case.deed("probe", line, event, actor, subject=path)))
     for found in groups.values():
         what = list(dict.fromkeys(kind for kind, _ in found))
@@ -62,6 +64,16 @@ def _asked(case: Case) -> Iterator[Finding]:
                 confidence="medium",
                 verdict="suspicious",
             )
+
+
+def _listed(case: Case) -> set[tuple[int, str]]:
+    """The folders that each process listed. Who asks about the names that a listing gave (a search for a settings file
+    upwards, `ls -l`) has not named a secret; who walks on from there is another rule's business (home_searched)."""
+    return {
+        (actor.process.serial, path)
+        for (path, _, actor, _), use in case.facts.opened.items()
+        if use.event.directory and actor.role == "package"
+    }
 
 
 RULE = Rule(

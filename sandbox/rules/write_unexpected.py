@@ -41,8 +41,8 @@ def _is_outside(case: Case, deed: Deed) -> bool:
     path = deed.subject
     if deed.verb == "change" and deed.method not in _MADE:
         return False
-    if path == case.header.project:
-        return False  # `mkdir -p`
+    if path == case.header.project or (deed.method == "made" and case.header.project.startswith(path + "/")):
+        return False  # `mkdir -p` asks for every folder above
     if path.startswith(case.header.project + "/"):
         # A command that the user runs may work on the project; what is installed or imported has no business there.
         inside = path.removeprefix(case.header.project + "/").partition("/")[0]

@@ -29,7 +29,7 @@ static int depth;
 static bool urgent;
 static uint8_t in[IN_SIZE];
 static size_t in_used;
-static int host_fd = -1;
+static int host_fd = -1, host_in = -1;
 
 uint64_t now_ns(void) {
     struct timespec t;
@@ -49,9 +49,11 @@ void die(const char *what) {
     _exit(111);
 }
 
-void out_open(int fd) {
-    host_fd = fd;
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+void out_open(int from_host, int to_host) {
+    host_in = from_host;
+    host_fd = to_host;
+    fcntl(host_in, F_SETFL, fcntl(host_in, F_GETFL) | O_NONBLOCK);
+    fcntl(host_fd, F_SETFL, fcntl(host_fd, F_GETFL) | O_NONBLOCK);
 }
 
 static void out_write(bool wait_for_room) {
@@ -150,7 +152,7 @@ void lost(const char *sensor, const char *reason, uint32_t count) {
 
 /* Reads what the host sent and hands out whole frames. False when the host is gone. */
 bool host_read(void (*handle)(uint32_t kind, uint32_t id, uint8_t *data, uint32_t size)) {
-    ssize_t n = read(host_fd, in + in_used, IN_SIZE - in_used);
+    ssize_t n = read(host_in, in + in_used, IN_SIZE - in_used);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return false;
     if (n < 0) return true;
     in_used += (size_t)n;

@@ -39,6 +39,7 @@ class Host(IntEnum):
     LISTEN = 16
     HOLD = 17
     TAKE = 18
+    ALIVE = 19
 
 
 class Warden(IntEnum):
@@ -84,7 +85,8 @@ class Text(IntEnum):
 
 
 class Put(msgspec.Struct, frozen=True):
-    """Something to plant: kind 0 file, 2 directory, 3 symbolic link (content is its target)."""
+    """Something to plant: kind 0 file, 2 directory, 3 symbolic link (content is its target); 4 what an open of `path`
+    is answered with instead of the file, 5 a path that is said not to be there (both only in containers)."""
 
     path: str
     content: bytes = b""
@@ -109,6 +111,8 @@ def pack_put(put: Put) -> Iterator[bytes]:
     """A file to plant, in as many frames as it takes."""
     path = put.path.encode()
     step = MAX_FRAME - len(path) - 64
+    if put.kind == 4 and len(put.content) > step:
+        raise ValueError(f"the answer for {put.path} is too long")
     kind = put.kind
     for start in range(0, max(len(put.content), 1), step):
         head = struct.pack("<IIqII", kind, put.mode, put.modified, len(path), int(put.owned))

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
@@ -40,6 +41,8 @@ static void report(int fd, uint32_t kind, uint32_t id, int32_t value) {
 
 static void drop_everything(void) {
     for (int cap = 0; cap <= 63; cap++) prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+    if (contained && (setgroups(0, NULL) || setresgid(GUEST, GUEST, GUEST) || setresuid(GUEST, GUEST, GUEST)))
+        _exit(125);
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2] = {0};
@@ -51,6 +54,15 @@ static void limit(int what, uint64_t value) {
     struct rlimit now;
     if (getrlimit(what, &now) == 0 && now.rlim_max < value) both.rlim_cur = both.rlim_max = now.rlim_max;
     setrlimit(what, &both);
+}
+
+/* Where memory runs out, the kernel takes the guest's processes before anybody else's. */
+static void die_first(void) {
+    int adjust = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (adjust >= 0) {
+        if (write(adjust, "1000", 4) < 0) {}
+        close(adjust);
+    }
 }
 
 static void __attribute__((noreturn)) child(const struct request *r, char *blob, int control, int out, int err) {
@@ -76,9 +88,10 @@ static void __attribute__((noreturn)) child(const struct request *r, char *blob,
         _exit(125);
     }
     limit(RLIMIT_CORE, 0);
+    if (contained) die_first();
     limit(RLIMIT_FSIZE, r->file_size);
     limit(RLIMIT_DATA, r->memory);
-    limit(RLIMIT_NPROC, r->processes);
+    if (!contained) limit(RLIMIT_NPROC, r->processes); /* it counts by user, whose number is the host's there too */
     limit(RLIMIT_NOFILE, r->open_files);
     umask(022);
     drop_everything();
@@ -147,8 +160,20 @@ static void reap(int fd) {
             }
 }
 
+/* In a container: root still, for its children must become the guest's user, and with no more than that takes. */
+static void keep_little(int fd) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    uint32_t kept = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_SETPCAP | 1u << CAP_DAC_OVERRIDE;
+    struct __user_cap_data_struct data[2] = {{.effective = kept, .permitted = kept}};
+    if (syscall(__NR_capset, &header, data)) _exit(121);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    char byte = 'u';
+    if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1) _exit(122);
+}
+
 /* Becomes the guest's user in a fresh user namespace; the warden, outside, writes the maps. */
 static void become_guest(int fd) {
+    if (contained) return keep_little(fd);
     if (unshare(CLONE_NEWUSER)) _exit(121);
     char byte = 'u';
     if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1) _exit(122);
@@ -157,12 +182,14 @@ static void become_guest(int fd) {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
+/* What `ps` shows of this process: the text of its arguments, up to `end`. */
+void retitle(char *first, char *end, const char *title) {
+    memset(first, 0, (size_t)(end - first));
+    snprintf(first, (size_t)(end - first), "%s", title);
+}
+
 int init_main(int fd) {
-    int adjust = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (adjust >= 0) {
-        if (write(adjust, "1000", 4) < 0) {}
-        close(adjust);
-    }
+    if (!contained) die_first();
     become_guest(fd);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     prctl(PR_SET_NAME, "systemd", 0, 0, 0);

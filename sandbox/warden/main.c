@@ -1,6 +1,7 @@
-/* How the warden begins. `warden native HOST_FD BOOT_SECONDS GUEST_UID -- BWRAP ARGS...` makes namespaces of its own
+/* How the warden begins, and its loop. `warden native HOST_FD BOOT_SECONDS GUEST_UID -- BWRAP ARGS...` makes namespaces of its own
  * (user, network, process, time), lets bubblewrap build the guest's file system inside them, and supervises from
- * outside the guest's mounts and processes. `warden init FD` is the guest's first process. */
+ * outside the guest's mounts and processes. `warden init FD` is the guest's first process. `warden container` begins
+ * where somebody else made the namespaces: see container.c. */
 #include "warden.h"
 
 #include <errno.h>
@@ -25,12 +26,15 @@
 #define TICK_MS 200
 #define BATCH_MS 5
 #define LEAVE_FREE (256ull << 20)
+#define SILENCE_NS 60000000000ull /* a host that is alive says so every few seconds (H_ALIVE) */
 
 struct plan plan;
 int epoll_fd, proc_fd, init_fd;
 pid_t init_pid;
 uid_t guest_uid;
-static int host = -1;
+bool contained;
+static int host = -1, host_out = -1;
+static uint64_t heard_ns; /* when the host last sent anything */
 
 void watch_fd(int fd, uint32_t kind, uint32_t index, uint32_t events) {
     struct epoll_event e = {.events = events, .data.u64 = (uint64_t)kind << 32 | index};
@@ -186,6 +190,7 @@ static void handle(uint32_t kind, uint32_t id, uint8_t *data, uint32_t size) {
     case H_TAKE: connection_hold(id, false); break;
     case H_LOOPBACK: net_plan_loopback((uint16_t)id); break;
     case H_LISTEN: net_listen((uint16_t)id); break;
+    case H_ALIVE: break;
     case H_END:
         kill(init_pid, SIGKILL);
         witness_ready();
@@ -220,14 +225,20 @@ static void check_memory(void) {
     }
 }
 
+static void __attribute__((noreturn)) host_gone(void) {
+    kill(init_pid, SIGKILL);
+    _exit(0);
+}
+
 static void dispatch(const struct epoll_event *e) {
     unsigned index = (unsigned)e->data.u64;
     switch (e->data.u64 >> 32) {
     case E_HOST:
-        if (e->events & (EPOLLIN | EPOLLHUP) && !host_read(handle)) {
-            kill(init_pid, SIGKILL); /* the host is gone */
-            _exit(0);
-        }
+        heard_ns = now_ns();
+        if (e->events & (EPOLLIN | EPOLLHUP) && !host_read(handle)) host_gone();
+        break;
+    case E_HOST_OUT:
+        if (e->events & (EPOLLERR | EPOLLHUP)) host_gone();
         break;
     case E_INIT: init_ready(); break;
     case E_CONTROL: control_ready(index); break;
@@ -240,6 +251,8 @@ static void dispatch(const struct epoll_event *e) {
     case E_TICK: {
         uint64_t ticks;
         if (read((int)index, &ticks, sizeof ticks) > 0) check_memory();
+        /* Over a network a host can be gone without the stream ending. */
+        if (contained && now_ns() - heard_ns > SILENCE_NS) host_gone();
         break;
     }
     default: break;
@@ -248,13 +261,15 @@ static void dispatch(const struct epoll_event *e) {
 
 /* Waits for the sensors' listeners by themselves and for everything else by epoll: a waiter of poll is woken on the
  * processor of the task that made the call (see SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP), which a waiter of epoll is not. */
-static void serve(void) {
+static void __attribute__((noreturn)) serve(void) {
     struct epoll_event events[64];
     struct pollfd waiting[1 + MAX_SPAWNS] = {{.fd = epoll_fd, .events = POLLIN}};
     bool armed = false;
     for (;;) {
         bool pending = out_pending();
-        if (pending != armed) change_fd(host, E_HOST, 0, EPOLLIN | (pending ? EPOLLOUT : 0u));
+        uint32_t room = pending ? EPOLLOUT : 0u;
+        if (pending != armed && host_out == host) change_fd(host, E_HOST, 0, EPOLLIN | room);
+        else if (pending != armed) change_fd(host_out, E_HOST_OUT, 0, room);
         armed = pending;
         nfds_t count = 1;
         unsigned spawn_of[1 + MAX_SPAWNS] = {0};
@@ -281,30 +296,16 @@ static void serve(void) {
     }
 }
 
-static int native_main(int argc, char **argv) {
-    if (argc < 6 || strcmp(argv[5], "--")) {
-        dprintf(2, "usage: warden native HOST_FD BOOT_SECONDS GUEST_UID -- BWRAP ARGS...\n");
-        return 2;
-    }
-    host = atoi(argv[2]);
-    uid_t extra = (uid_t)strtoul(argv[4], NULL, 10);
-    out_open(host);
-    fcntl(host, F_SETFD, FD_CLOEXEC);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* Ctrl-C is the host's to handle */
-    enter_namespaces(argv[3], extra);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    net_up();
-    start_bubblewrap(argv + 6);
-    meet_init(extra);
+/* From here on the guest's first process stands ready, and the host is told. */
+void supervise(int from_host, int to_host) {
+    host = from_host;
+    host_out = to_host;
+    heard_ns = now_ns();
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     witness_open();
     watch_fd(host, E_HOST, 0, EPOLLIN);
+    if (host_out != host) watch_fd(host_out, E_HOST_OUT, 0, 0);
     watch_fd(init_fd, E_INIT, 0, EPOLLIN);
     watch_fd(witness_fd(), E_WITNESS, 0, EPOLLIN);
     int tick = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -317,7 +318,29 @@ static int native_main(int argc, char **argv) {
     filter_names();
     frame_end();
     serve();
-    return 0;
+}
+
+static int native_main(int argc, char **argv) {
+    if (argc < 6 || strcmp(argv[5], "--")) {
+        dprintf(2, "usage: warden native HOST_FD BOOT_SECONDS GUEST_UID -- BWRAP ARGS...\n");
+        return 2;
+    }
+    host = atoi(argv[2]);
+    uid_t extra = (uid_t)strtoul(argv[4], NULL, 10);
+    out_open(host, host);
+    fcntl(host, F_SETFD, FD_CLOEXEC);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* Ctrl-C is the host's to handle */
+    enter_namespaces(argv[3], extra);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    net_up();
+    start_bubblewrap(argv + 6);
+    meet_init(extra);
+    supervise(host, host);
 }
 
 int main(int argc, char **argv) {
@@ -327,11 +350,10 @@ int main(int argc, char **argv) {
     }
     if (argc == 3 && !strcmp(argv[1], "init")) {
         int fd = atoi(argv[2]);
-        size_t all = (size_t)(argv[2] + strlen(argv[2]) - argv[0]); /* what `ps` shows of it */
-        memset(argv[0], 0, all);
-        strncpy(argv[0], "/sbin/init", all);
+        retitle(argv[0], argv[2] + strlen(argv[2]) + 1, "/sbin/init");
         return init_main(fd);
     }
+    if (argc == 2 && !strcmp(argv[1], "container")) container_main(argv[0], argv[1] + strlen(argv[1]) + 1);
     if (argc > 2 && !strcmp(argv[1], "native")) return native_main(argc, argv);
     dprintf(2, "warden is started by baitbox and is of no use alone\n");
     return 2;

@@ -17,7 +17,8 @@
 #define MAX_NAMES 40000
 
 struct put {
-    uint32_t kind, mode; /* kind: 0 file, 1 more of the file before, 2 directory, 3 symbolic link */
+    uint32_t kind, mode; /* kind: 0 file, 1 more of the file before, 2 directory, 3 symbolic link, 4 what an open of
+                          * the path is answered with, 5 a path that is said not to be there (see feign.c) */
     int64_t modified;
     uint32_t path, owned; /* owned: 1 by the guest's user, 0 by nobody it can be */
 } __attribute__((packed));
@@ -59,6 +60,7 @@ void plant_put(const uint8_t *data, uint32_t size) {
     path[p.path] = 0;
     const uint8_t *content = data + sizeof p + p.path;
     size_t length = size - sizeof p - p.path;
+    if (p.kind == 4 || p.kind == 5) return feign(path, content, length, p.kind == 5);
     parents(path, &p);
     if (p.kind == 2) {
         if (mkdir(path, p.mode) && errno != EEXIST) return failed(path);
@@ -89,6 +91,7 @@ void plant_put(const uint8_t *data, uint32_t size) {
 
 /* After planting, the system's configuration is nobody's to change. */
 void plant_seal(void) {
+    if (contained) return; /* there it belongs to root, which the package is not */
     if (mount(NULL, "/etc", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL))
         lost("planting", "/etc could not be made read-only", 0);
 }

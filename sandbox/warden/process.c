@@ -172,7 +172,7 @@ static void each_process(void (*each)(pid_t pid, const struct stat_line *line)) 
         char *end;
         long pid = strtol(e->d_name, &end, 10);
         struct stat_line line;
-        if (*end || pid <= 1 || pid == init_pid || !read_stat((pid_t)pid, &line)) continue;
+        if (*end || pid <= 1 || pid == init_pid || pid == getpid() || !read_stat((pid_t)pid, &line)) continue;
         if (known && (pid == first.parent)) continue; /* bubblewrap's own */
         if (line.state == 'Z' || line.state == 'X') continue;
         each((pid_t)pid, &line);

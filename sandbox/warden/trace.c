@@ -94,21 +94,24 @@ ssize_t guest_string(pid_t pid, uint64_t address, char *buffer, size_t size) {
     return (ssize_t)have;
 }
 
-static void add_path(const struct seccomp_notif *n, int dir, int path, uint8_t kind, uint8_t base_kind) {
+/* Adds a path, and where it is relative the folder that it is relative to; returns the path, until the next. */
+static const char *add_path(const struct seccomp_notif *n, int dir, int path, uint8_t kind, uint8_t base_kind) {
     static char text[4097], base[4097];
     char link[32];
     ssize_t size = guest_string((pid_t)n->pid, n->data.args[path], text, sizeof text);
     if (size < 0) {
         frame_string(S_CUT, "unreadable", 10);
-        return;
+        return "";
     }
+    text[size] = 0;
     frame_string(kind, text, (size_t)size);
-    if (dir == NO || (size && text[0] == '/')) return;
+    if (dir == NO || (size && text[0] == '/')) return text;
     int fd = dir == CWD ? AT_FDCWD : (int)n->data.args[dir];
     if (fd == AT_FDCWD) strcpy(link, "cwd");
     else snprintf(link, sizeof link, "fd/%d", fd);
     ssize_t got = proc_link((pid_t)n->pid, link, base, sizeof base - 1);
     if (got > 0) frame_string(base_kind, base, (size_t)got);
+    return text;
 }
 
 static void add_arguments(const struct seccomp_notif *n, int index) {
@@ -252,7 +255,7 @@ static bool refused(const struct seccomp_notif *n, int *error) {
 }
 
 /* Copies what the call points to into the open frame, and decides. Returns the answer's flags. */
-static uint8_t look(const struct seccomp_notif *n, pid_t tgid, struct seccomp_notif_resp *answer) {
+static uint8_t look(int notify, const struct seccomp_notif *n, pid_t tgid, struct seccomp_notif_resp *answer) {
     int error = 0;
     if (n->data.arch != NATIVE_ARCH || (n->data.nr & 0x40000000)) {
         answer->error = -ENOSYS;
@@ -260,7 +263,8 @@ static uint8_t look(const struct seccomp_notif *n, pid_t tgid, struct seccomp_no
     }
     for (size_t i = 0; i < COUNT(layouts); i++)
         if (layouts[i].nr == n->data.nr) {
-            add_path(n, layouts[i].dir, layouts[i].path, S_PATH, S_BASE);
+            const char *path = add_path(n, layouts[i].dir, layouts[i].path, S_PATH, S_BASE);
+            if (feigned(notify, n, path, answer)) break;
             if (layouts[i].path2 != NO) add_path(n, layouts[i].dir2, layouts[i].path2, S_PATH2, S_BASE2);
             break;
         }
@@ -356,7 +360,7 @@ static void take_one(int fd) {
     frame_bytes(n.data.args, sizeof n.data.args);
     size_t flags_at = frame_mark();
     frame_u32(0);
-    uint8_t flags = look(&n, tgid, &answer);
+    uint8_t flags = look(fd, &n, tgid, &answer);
     if (flags & CALL_DENIED) answer.flags = 0;
     frame_patch(flags_at, flags | (n.data.arch << 8 & 0xffffff00));
     bool stale = ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer) && errno == ENOENT && !(flags & CALL_ANSWERED);

@@ -22,7 +22,7 @@
 /* Frames from the host. */
 enum {
     H_PLAN = 1, H_PUT, H_SEAL, H_WATCH, H_SPAWN, H_STOP, H_DATA, H_FINISH, H_RESET, H_DATAGRAM, H_LIST, H_READ,
-    H_SURVEY, H_END, H_LOOPBACK, H_LISTEN, H_HOLD, H_TAKE,
+    H_SURVEY, H_END, H_LOOPBACK, H_LISTEN, H_HOLD, H_TAKE, H_ALIVE,
 };
 /* Frames to the host. */
 enum {
@@ -36,7 +36,7 @@ enum { CALL_CONTINUED = 0, CALL_DENIED = 1, CALL_ANSWERED = 2, CALL_FOREIGN = 4 
 enum { S_PATH = 1, S_BASE, S_PATH2, S_BASE2, S_ADDRESS, S_ARGUMENT, S_EXE, S_CWD, S_TIME, S_CUT, S_LOCAL };
 
 /* What epoll tells us is ready. */
-enum { E_HOST = 1, E_INIT, E_CONTROL, E_LISTEN, E_CONNECTION, E_UDP, E_WITNESS, E_STDOUT, E_STDERR, E_TICK };
+enum { E_HOST = 1, E_HOST_OUT, E_INIT, E_CONTROL, E_LISTEN, E_CONNECTION, E_UDP, E_WITNESS, E_STDOUT, E_STDERR, E_TICK };
 
 struct plan {
     uint32_t sleep_ms, processes, open_files, cpus;
@@ -58,9 +58,22 @@ extern struct spawn spawns[MAX_SPAWNS];
 extern int epoll_fd, proc_fd, init_fd;
 extern pid_t init_pid;
 extern uid_t guest_uid;     /* the guest's user, as the warden's user namespace numbers it */
+extern bool contained;      /* in a container that somebody else made: see container.c */
+
+/* main.c */
+void supervise(int from_host, int to_host) __attribute__((noreturn));
+
+/* container.c */
+void container_main(char *first, char *end) __attribute__((noreturn));
+
+/* feign.c */
+struct seccomp_notif;
+struct seccomp_notif_resp;
+void feign(const char *path, const uint8_t *content, size_t size, bool absent);
+bool feigned(int notify, const struct seccomp_notif *n, const char *path, struct seccomp_notif_resp *answer);
 
 /* frames.c */
-void out_open(int fd);
+void out_open(int from_host, int to_host);
 void frame_begin(uint32_t kind, uint32_t id);
 void frame_bytes(const void *data, size_t size);
 void frame_u32(uint32_t value);
@@ -87,6 +100,7 @@ void filter_names(void);
 
 /* init.c: the guest's first process */
 int init_main(int socket_fd);
+void retitle(char *first, char *end, const char *title);
 
 /* process.c */
 struct task {

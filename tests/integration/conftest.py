@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,8 +10,9 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from sandbox import persona, pipeline
+from sandbox import events, persona, pipeline
 from sandbox.bait import Bait, Draw, Endpoint, Person
+from sandbox.events import Recording
 from sandbox.report import PackageReport
 from sandbox.settings import Settings
 from tests.packages import build
@@ -20,22 +22,43 @@ from tests.packages.registry import Registry
 REGISTRY = "packages.test"
 
 
+@pytest.fixture(
+    params=[pytest.param("native", marks=pytest.mark.native), pytest.param("docker", marks=pytest.mark.docker)]
+)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each backend in turn: a test that asks for it runs once on each that is here."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """Builds a fixture, checks it on the native backend, and gives its one package's report."""
+def check(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Builds a fixture, checks it on the backend, and gives its one package's report."""
 
     def checked(fixture: Fixture) -> PackageReport:
-        made = build.make(fixture.name, tmp_path / "target")
-        settings = Settings(
-            backend="native", cache=tmp_path / "cache", profiles=profile_folders(fixture, tmp_path), quiet=True
-        )
-        serve(made.served, monkeypatch)
-        with Registry(made.archives, host=REGISTRY) as registry:
-            if "index" not in fixture.needs:
-                point_at(registry, monkeypatch)
-            return run(fixture, made, settings, tmp_path / "recording.jsonl")
+        return check_on(backend, fixture, tmp_path, monkeypatch)[0]
 
     return checked
+
+
+def check_on(
+    backend: str, fixture: Fixture, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[PackageReport, Recording]:
+    """A fixture's report and recording on one backend."""
+    made = build.make(fixture.name, folder / "target")
+    settings = Settings(
+        backend=backend,  # type: ignore[arg-type]  # one of its values, as text
+        image=os.environ.get("BAITBOX_IMAGE", "") if backend == "docker" else "",
+        cache=folder / "cache",
+        profiles=profile_folders(fixture, folder),
+        quiet=True,
+    )
+    serve(made.served, monkeypatch)
+    with Registry(made.archives, host=REGISTRY) as registry:
+        if "index" not in fixture.needs:
+            point_at(registry, monkeypatch)
+        recording = folder / "recording.jsonl"
+        return run(fixture, made, settings, recording), events.read(recording)
 
 
 def profile_folders(fixture: Fixture, tmp_path: Path) -> tuple[Path, ...]:
@@ -80,11 +103,7 @@ def serve(served: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(fixture: Fixture, made: Built, settings: Settings, recording: Path) -> PackageReport:
-    """What `pipeline.check` does, with the fixture's own uploads and limits.
-
-    TODO(lead): written against the pipeline as it stood when this was; the only place to change.
-    """
-    from sandbox import toolchain
+    """What `pipeline.check` does, with the fixture's own uploads and limits."""
     from sandbox.cache import Cache
     from sandbox.discovery import load
     from sandbox.fetch import resolve
@@ -93,7 +112,9 @@ def run(fixture: Fixture, made: Built, settings: Settings, recording: Path) -> P
     from sandbox.registries import registry_settings
     from sandbox.targets import Target
 
-    registries, cache, tools = registry_settings(project=None), Cache(settings.cache), toolchain.find()
+    registries, cache = registry_settings(project=None), Cache(settings.cache)
+    backend = pipeline.choose_backend(settings)
+    tools = backend.tools(lambda _: None)
     tags, version = tools.toolchain.tags, tools.toolchain.python_version
     artifact = resolve(
         Target.parse(str(made.target)), registries, cache, tags=tuple(tags), python_version=version
@@ -105,7 +126,7 @@ def run(fixture: Fixture, made: Built, settings: Settings, recording: Path) -> P
         registries=registries,
         cache=cache,
         persona=pipeline.personas(settings)[0],
-        backend=pipeline.choose_backend(settings.backend),
+        backend=backend,
         limits=Limits(**fixture.limits),
         seconds=60.0,
         recording=recording,

@@ -73,11 +73,11 @@ class Real:
         self.limits = limits
         cpuinfo = ("/proc/cpuinfo", b"processor\t: 0\n" * 8)
         self.running: Running = BACKEND.start(
-            GuestSpec(host_name="nl-thinkpad", home="/home/dev", uptime=300_000, limits=limits, files=(cpuinfo,))
+            GuestSpec(
+                host_name="nl-thinkpad", home="/home/dev", uptime=300_000, cpus=8, limits=limits, files=(cpuinfo,)
+            )
         )
-        self.guest = Guest(
-            self.loop, self.running.stream, self.recorder, self.internet, [("ssh", KEY)], limits, self.running.stop
-        )
+        self.guest = Guest(self.loop, self.running, self.recorder, self.internet, [("ssh", KEY)], limits)
         puts = [
             Put(KEY, b"secret\n", 0o600),
             Put("/home/dev/project", kind=2, mode=0o755),

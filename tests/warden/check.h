@@ -37,5 +37,6 @@ void test_plant(void);
 void test_trace(void);
 void test_init(void);
 void test_main(void);
+void test_feign(void);
 
 #endif

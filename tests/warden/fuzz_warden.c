@@ -58,7 +58,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     shut_in(folder);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair)) _exit(77);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, more)) _exit(77);
-    out_open(pair[0]);
+    out_open(pair[0], pair[0]);
     host_end = pair[1];
     init_fd = more[0];
     init_end = more[1];
@@ -175,7 +175,7 @@ static void system_call(const uint8_t *data, size_t size) {
     n.data.args[0] = n.data.nr == __NR_connect || n.data.nr == __NR_sendto ? 1000 : n.data.args[0];
     plan.sleep_ms = 1000;
     frame_begin(W_CALL, 1);
-    look(&n, getpid(), &answer);
+    look(-1, &n, getpid(), &answer);
     frame_end();
 }
 

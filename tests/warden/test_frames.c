@@ -13,7 +13,7 @@ void host_open(void) {
     warden_end = pair[0];
     host_end = pair[1];
     fcntl(host_end, F_SETFL, O_NONBLOCK);
-    out_open(warden_end);
+    out_open(warden_end, warden_end);
 }
 
 void host_forget(void) {
@@ -194,7 +194,7 @@ static void a_host_that_cannot_be_is_left(void) {
     close(warden_end);
     warden_end = old_warden;
     host_end = old_host;
-    out_open(warden_end);
+    out_open(warden_end, warden_end);
 }
 
 void test_frames(void) {

@@ -41,7 +41,7 @@ static void strings_are_read_to_their_end(void) {
 static const struct seen *path_of(struct seccomp_notif n) {
     struct seccomp_notif_resp answer = {0};
     frame_begin(W_CALL, 1);
-    look(&n, getpid(), &answer);
+    look(-1, &n, getpid(), &answer);
     frame_end();
     return host_expects(W_CALL, 1);
 }
@@ -148,7 +148,7 @@ static void sleeps(void) {
 static int refusal(struct seccomp_notif n, uint8_t *flags) {
     struct seccomp_notif_resp answer = {0};
     frame_begin(W_CALL, 3);
-    *flags = look(&n, getpid(), &answer);
+    *flags = look(-1, &n, getpid(), &answer);
     frame_cancel();
     return -answer.error;
 }

@@ -18,6 +18,7 @@ int main(void) {
     } tests[] = {
         {"frames", test_frames}, {"filter", test_filter}, {"process", test_process}, {"plant", test_plant},
         {"trace", test_trace},   {"init", test_init},     {"main", test_main},       {"net", test_net},
+        {"feign", test_feign},
     };
     signal(SIGPIPE, SIG_IGN);
     host_open();

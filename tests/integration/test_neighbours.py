@@ -14,7 +14,6 @@ def marked(fixture: Fixture) -> object:
     return pytest.param(fixture, id=fixture.name, marks=marks)
 
 
-@pytest.mark.native
 @pytest.mark.parametrize("fixture", [marked(fixture) for fixture in NEIGHBOURS])
 def test_an_honest_package_is_clean(fixture: Fixture, check: Check) -> None:
     report = check(fixture)

@@ -14,14 +14,13 @@ def marked(fixture: Fixture) -> object:
     return pytest.param(fixture, id=fixture.name, marks=marks)
 
 
-@pytest.mark.native
 @pytest.mark.parametrize("fixture", [marked(fixture) for fixture in THIEVES])
 def test_a_thief_is_named_with_what_it_took_and_where_it_sent_it(fixture: Fixture, check: Check) -> None:
     assert fixture.expect.complaint(check(fixture)) == ""
 
 
-@pytest.mark.native
 @pytest.mark.slow
+@pytest.mark.parametrize("backend", [pytest.param("native", marks=pytest.mark.native)], indirect=True)
 @pytest.mark.parametrize("fixture", [marked(fixture) for fixture in THIEVES])
 def test_the_same_thief_is_judged_the_same_each_time(fixture: Fixture, check: Check) -> None:
     seen = set()

@@ -26,7 +26,6 @@ def host() -> dict[str, str]:
     return found
 
 
-@pytest.mark.native
 @pytest.mark.parametrize("fixture", HOSTILE, ids=lambda fixture: fixture.name)
 def test_a_hostile_guest_ends_in_time_and_never_in_clean(fixture: Fixture, check: Check) -> None:
     before, children = host(), set(psutil.Process().children(recursive=True))

@@ -1,0 +1,86 @@
+"""What several formats say of a package: its name, why it was looked at, its findings told once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+from packageurl import PackageURL
+
+from sandbox.report import WORST_FIRST, Finding, Origin, PackageReport, Report, Verdict
+
+Alike = tuple[Finding, list[str]]
+"""A finding, and every phase that it was made in."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Which package, as its purl says; all empty where it is none that we can read."""
+
+    ecosystem: str = ""
+    name: str = ""
+    version: str = ""
+
+
+def identity(package: PackageReport) -> Identity:
+    """The package that a report is about."""
+    try:
+        purl = PackageURL.from_string(package.purl)
+    except ValueError:
+        return Identity()
+    name = f"{purl.namespace}/{purl.name}" if purl.namespace else purl.name
+    return Identity(purl.type, name, purl.version or "")
+
+
+def shown(package: PackageReport) -> str:
+    """A package as a person writes it, with its exact version where that is known."""
+    who = identity(package)
+    if not who.name:
+        return package.target or package.purl or "(no package)"
+    return f"{who.ecosystem}:{who.name}" + (f"@{who.version}" if who.version else "")
+
+
+def not_checked(package: PackageReport) -> bool:
+    """Whether the package was not run at all: it was not found, or cannot be run here."""
+    return not package.purl or any(text.startswith("not checked: ") for text in package.coverage.missing)
+
+
+def worst_first(packages: Iterable[PackageReport]) -> list[PackageReport]:
+    """Packages by verdict; within one, in the order of the report."""
+    return sorted(packages, key=lambda package: WORST_FIRST.index(package.verdict))
+
+
+def counts(report: Report) -> str:
+    """`1 malicious, 2 clean`, worst first; what there is none of is not said."""
+    found: Counter[Verdict] = Counter(package.verdict for package in report.packages)
+    return ", ".join(f"{found[verdict]} {verdict}" for verdict in WORST_FIRST if found[verdict]) or "no packages"
+
+
+def reason(origin: Origin) -> str:
+    """Why a lockfile's entry is looked at, without the place."""
+    if origin.reason == "moved":
+        return "another digest for the same version"
+    if origin.reason == "changed":
+        return f"changed from {origin.previous}" if origin.previous else "changed"
+    return origin.reason
+
+
+def place(file: str, line: int) -> str:
+    """`package-lock.json:12`; empty where there is no file."""
+    return f"{file}:{line}" if file and line else file
+
+
+def how_direct(package: PackageReport) -> str:
+    """`direct` or `transitive`, by what the lockfiles say; empty where none names it."""
+    if not package.origins:
+        return ""
+    return "direct" if any(origin.direct for origin in package.origins) else "transitive"
+
+
+def alike(findings: Iterable[Finding]) -> list[Alike]:
+    """Findings that differ only in the phase, as the first of them and the phases. The JSON report has them all."""
+    groups: dict[tuple[str, str, str, str], Alike] = {}
+    for finding in findings:
+        key = (finding.verdict, finding.rule, finding.title, finding.package)
+        groups.setdefault(key, (finding, []))[1].append(finding.phase or "no phase")
+    return list(groups.values())

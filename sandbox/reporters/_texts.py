@@ -1,0 +1,57 @@
+"""Texts of a report on their way into other formats: nothing invisible, nothing that a reader takes for a command."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from sandbox.plaintext import shorten
+
+_COMMAND = re.compile(
+    "::(?=add-|debug|echo|endgroup|error|group|internal-|notice|remove-|save-|set-|stop-|warning)", re.IGNORECASE
+)
+
+LONG = 300
+"""Characters of a hostile text that a reader may want; the JSON report has it whole."""
+
+
+def plain(text: str, limit: int = LONG) -> str:
+    """`text` on one line, at most about `limit` long; what does not show is written as an escape."""
+    return shorten(text, limit)
+
+
+def as_json(document: Any) -> str:
+    """A JSON document in ASCII: whatever is invisible in a string shows as an escape, and is the same when read. So is
+    `##[`, where the log of a GitHub runner looks for commands."""
+    # In two steps: the standard library's encoder is slow where it indents.
+    text = msgspec.json.format(json.dumps(well_formed(document), ensure_ascii=True, allow_nan=False), indent=2)
+    return text.replace("##[", "#\\u0023[") + "\n"
+
+
+def percent_encoded(path: str) -> str:
+    """A path as a URI reference; slashes are kept."""
+    try:
+        raw = path.encode("utf-8", "surrogateescape")  # as Python reads names that are not UTF-8
+    except UnicodeEncodeError:
+        raw = path.encode("utf-8", "backslashreplace")
+    return quote(raw, safe="/")
+
+
+def commandless(text: str) -> str:
+    """`text` without the workflow commands of a GitHub runner, which reads them at the start of any line of a log."""
+    return _COMMAND.sub(r":\\x3a", text) if "::" in text else text
+
+
+def well_formed(value: Any) -> Any:
+    """Texts, also within lists and dictionaries, with lone surrogates, which no encoding can carry, as escapes."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {well_formed(key): well_formed(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [well_formed(one) for one in value]
+    return value

@@ -1,0 +1,54 @@
+"""What `diff` and `learn` are given and give: recordings read, the profiles that count for them, proposals written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sandbox import events, profiles
+from sandbox.errors import TargetError, UsageError
+from sandbox.events import Recording
+from sandbox.profiles import Profiles
+
+Named = tuple[str, Recording]
+"""What a recording's file is called, and the recording."""
+
+
+def is_recording(text: str) -> bool:
+    """Whether the user named a recording: a file whose name says so, which no package's does."""
+    return text.endswith(".jsonl") and Path(text).is_file()
+
+
+def read(path: Path) -> Recording:
+    """A recording. Raises TargetError where it cannot be read, or is none."""
+    try:
+        return events.read(path)
+    except OSError as error:
+        raise TargetError(f"the recording {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise TargetError(f"{path} is not a recording: {error}") from None
+
+
+def sheets_for(recorded: Sequence[Named], folders: Sequence[Path]) -> Profiles:
+    """The profiles for some recordings. Raises UsageError where they are of different ecosystems."""
+    ecosystems = {recording.header.ecosystem for _, recording in recorded}
+    if len(ecosystems) != 1:
+        raise UsageError("recordings of npm and of PyPI packages have nothing in common", "give one ecosystem's only")
+    return profiles.load([profiles.profile_folder(), *folders], ecosystems.pop())
+
+
+def write(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write sheets by their ids into a folder for `--profile`. Raises UsageError where one is there, or cannot be
+    written."""
+    paths = {name: folder / f"{name}.yaml" for name in files}
+    for path in paths.values():
+        if path.exists():
+            raise UsageError(f"{path} is there already", "give another folder: a reviewed profile is never replaced")
+    for name, path in paths.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(files[name])
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+    return list(paths.values())

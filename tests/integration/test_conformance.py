@@ -1,0 +1,78 @@
+"""One suite for every backend: the same package does the same, is seen to do it, and is judged the same.
+
+What may differ is left out: times, numbers of processes, and what the package managers of two toolchains do for
+themselves. What bait was touched, what left and how, whom the package asked for, what outlived it and every finding
+may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.events import DecoySent, DecoyTouched, EndpointAsked, Header, PhaseEnded, Recording, SurvivorFound
+from sandbox.facts import gather
+from sandbox.report import PackageReport
+from tests.integration.conftest import check_on
+from tests.packages.catalogue import NEIGHBOURS, THIEVES
+from tests.packages.fixture import Fixture
+
+
+def judged(report: PackageReport) -> set[tuple[Any, ...]]:
+    """The findings, without evidence."""
+    return {
+        (finding.rule, finding.verdict, finding.severity, finding.package, finding.phase, finding.decoys)
+        for finding in report.findings
+    }
+
+
+def seen(recording: Recording) -> set[tuple[Any, ...]]:
+    """The telling events, without what may differ."""
+    return set(_seen(recording.header, recording))
+
+
+def _seen(header: Header, recording: Recording) -> Iterator[tuple[Any, ...]]:
+    facts = gather(recording)
+    for event in recording.events:
+        match event:
+            case DecoySent(decoy=decoy, host=host, where=where, encodings=encodings):
+                yield "sent", decoy, host, where, tuple(encodings)
+            case EndpointAsked(decoy=decoy, url=url):
+                yield "asked", decoy, url.partition("?")[0]
+            case SurvivorFound(exe=exe):
+                yield "survived", Path(exe).name.rstrip("0123456789.")
+            case PhaseEnded(phase=phase, status=status):
+                yield "phase", phase, status
+            case DecoyTouched(decoy=decoy, path=path, how=how) if not _everyday(path):
+                yield "touched", decoy, path, how
+            case _:
+                pass
+    for connection in facts.connections:
+        host = connection.host
+        if connection.actor.role == "package" and host and host not in header.registries:
+            yield "reached", host, connection.protocol
+
+
+def _everyday(path: str) -> bool:
+    """Settings of the package managers and the shell, read by themselves and by one version more often."""
+    return path.endswith(("/.npmrc", "/.gitconfig", "/.bash_history", "/pip.conf", "/.netrc"))
+
+
+@pytest.mark.native
+@pytest.mark.docker
+@pytest.mark.parametrize("fixture", [*THIEVES, *NEIGHBOURS], ids=lambda fixture: fixture.name)
+def test_two_backends_see_and_judge_the_same(
+    fixture: Fixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports, recordings = {}, {}
+    for backend in ("native", "docker"):
+        folder = tmp_path / backend
+        folder.mkdir()
+        reports[backend], recordings[backend] = check_on(backend, fixture, folder, monkeypatch)
+    assert fixture.expect.complaint(reports["docker"]) == ""
+    assert reports["docker"].verdict == reports["native"].verdict
+    assert judged(reports["docker"]) == judged(reports["native"])
+    assert seen(recordings["docker"]) == seen(recordings["native"])
