@@ -17,8 +17,9 @@ from sandbox.facts import Deed
 from sandbox.lineage import INTERPRETERS
 from sandbox.noise import PLACEHOLDERS
 from sandbox.plaintext import escape, shorten
-from sandbox.profiles import PROPOSED, VERBS, Expectation, Sheet, is_plain_name
+from sandbox.profiles import is_plain_name
 from sandbox.report import Evidence
+from sandbox.sheets import PROPOSED, VERBS, Expectation, Sheet
 
 _PHASES = ("install", "start", "import", "run", "shell", "linger")
 _SPECIAL = re.compile(r"[*{}<>]|[^\x20-\x7e]")

@@ -21,9 +21,10 @@ from sandbox.facts import gather
 from sandbox.judge import judge
 from sandbox.noise import Quiet
 from sandbox.plaintext import shorten
-from sandbox.profiles import Profiles, Sheet, package_key
+from sandbox.profiles import Profiles, package_key
 from sandbox.report import Finding, PackageReport
 from sandbox.rules import Case, Rule, _places
+from sandbox.sheets import Sheet
 
 Named = tuple[str, Recording]
 """What a recording is called in the evidence, and the recording."""

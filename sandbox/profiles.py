@@ -11,82 +11,22 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
-import yaml
 
 from sandbox.errors import UsageError
 from sandbox.events import Header
 from sandbox.facts import Deed
-from sandbox.globs import Matcher, alternatives
+from sandbox.globs import Matcher
+from sandbox.sheets import PATHS, VERBS, Expectation, Sheet, read
 
-Verb = Literal[
-    "read", "write", "change", "run", "connect", "request", "lookup", "syscall", "bind", "survive", "send"
-]
-VERBS: tuple[Verb, ...] = get_args(Verb)
-_PATHS = ("read", "write", "change", "run", "survive")
 _UNSEGMENTED = ("lookup", "syscall", "send")
 _ROLES = ("installer", "tool", "package")
 _REGISTRIES = "<registries>"
 _PACKAGE = "<package>"
 _PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _MANY_PAGES = 500
-PROPOSED = "proposed:"
-"""How the `why` of an entry begins that `baitbox learn` wrote and nobody has reviewed: such an entry is refused."""
-_AT = re.compile(r"^(?P<message>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
-
-Why = Annotated[str, msgspec.Meta(min_length=8)]
-Globs = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
-
-
-class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One entry of a sheet: what may be done, by whom, when, and why that is ordinary.
-
-    `args` are globs of the whole argument line of `run` and `survive`; `methods` those of `request` (GET and
-    HEAD without a body where none is given); `program` globs of the doer's own command line.
-    """
-
-    why: Why
-    by: Literal["installer", "tool", "package", "any"] = "package"
-    phases: tuple[Literal["install", "start", "import", "run", "shell", "linger"], ...] = ()
-    args: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    program: tuple[str, ...] = ()
-    read: Globs | msgspec.UnsetType = msgspec.UNSET
-    write: Globs | msgspec.UnsetType = msgspec.UNSET
-    change: Globs | msgspec.UnsetType = msgspec.UNSET
-    run: Globs | msgspec.UnsetType = msgspec.UNSET
-    connect: Globs | msgspec.UnsetType = msgspec.UNSET
-    request: Globs | msgspec.UnsetType = msgspec.UNSET
-    lookup: Globs | msgspec.UnsetType = msgspec.UNSET
-    syscall: Globs | msgspec.UnsetType = msgspec.UNSET
-    bind: Globs | msgspec.UnsetType = msgspec.UNSET
-    survive: Globs | msgspec.UnsetType = msgspec.UNSET
-    send: Globs | msgspec.UnsetType = msgspec.UNSET
-
-    def globs(self, verb: str) -> tuple[str, ...]:
-        """The globs for one verb, none where the entry does not speak of it."""
-        found = getattr(self, verb)
-        return () if found is msgspec.UNSET else found
-
-
-class MayFail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Import phases of this package, by their full names, that may raise, and why that is ordinary."""
-
-    why: Why
-    phases: Globs
-
-
-class Sheet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One YAML file."""
-
-    about: str = ""
-    extends: str = ""
-    expect: tuple[Expectation, ...] = ()
-    may_fail: tuple[MayFail, ...] = ()
-    """Only in a package's own sheet: an import that raises and stands here does not make the run inconclusive."""
 
 
 class Entry(msgspec.Struct, frozen=True, eq=False):
@@ -293,7 +233,7 @@ def expand(verb: str, glob: str, header: Header, package: str = "") -> list[str]
         if not _PLAIN_NAME.fullmatch(package):
             return []  # names come from folders of the guest: never let one be a wildcard
         glob = glob.replace(_PACKAGE, package)
-    if verb in _PATHS:
+    if verb in PATHS:
         if glob == "~" or glob.startswith("~/"):
             return [header.home + glob[1:]]
         return [header.project + glob[1:]] if glob == "." or glob.startswith("./") else [glob]
@@ -344,7 +284,7 @@ def load(folders: Sequence[Path], ecosystem: str) -> Profiles:
             raise UsageError(f"{folder} is not a folder of profiles", "see `baitbox profiles`")
         for path in _files(folder, ecosystem):
             name = path.relative_to(folder).with_suffix("").as_posix()
-            sheets.setdefault(name, []).append((path, _read(path)))
+            sheets.setdefault(name, []).append((path, read(path)))
             if sheets[name][-1][1].may_fail and not name.startswith("packages/"):
                 raise UsageError(f"{path}: may_fail: only in the sheet of a package")
     for found in sheets.values():
@@ -359,69 +299,3 @@ def load(folders: Sequence[Path], ecosystem: str) -> Profiles:
 def _files(folder: Path, ecosystem: str) -> list[Path]:
     common = [path for path in (folder / "base.yaml", folder / f"{ecosystem}.yaml") if path.exists()]
     return common + sorted((folder / "packages" / ecosystem).rglob("*.yaml"))
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # C where libyaml is built in
-    """Safe YAML in which a key that stands twice is a mistake."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.YAMLError(f"{twice} stands twice, line {node.start_mark.line + 1}")
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
-
-
-def _read(path: Path) -> Sheet:
-    try:
-        raw = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # _Loader is a safe loader
-        sheet = msgspec.convert(raw if raw is not None else {}, Sheet)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    except (msgspec.ValidationError, RecursionError) as error:
-        found = _AT.match(str(error))
-        where = f"{found['path'].lstrip('.')}: {found['message']}" if found else str(error)
-        raise UsageError(f"{path}: {where}") from error
-    for number, entry in enumerate(sheet.expect):
-        problem = _problem(entry)
-        if problem:
-            raise UsageError(f"{path}: expect[{number}]{problem}")
-    for number, excused in enumerate(sheet.may_fail):
-        wrong = next((name for name in excused.phases if not name.startswith("import:") or "*" in name), None)
-        if wrong is not None:
-            raise UsageError(f"{path}: may_fail[{number}].phases: {wrong!r} is not the full name of an import phase")
-    return sheet
-
-
-def _problem(entry: Expectation) -> str:
-    """What is wrong with an entry that has the right types; empty where nothing is."""
-    if entry.why.lstrip().lower().startswith(PROPOSED):
-        return ".why: a proposal that nobody has reviewed: check it, and say the reason in its place"
-    verbs = [verb for verb in VERBS if entry.globs(verb)]
-    if not verbs:
-        return f": says nothing: one of {', '.join(VERBS)} is needed"
-    if entry.methods and verbs != ["request"]:
-        return ".methods: only of requests"
-    if entry.args and not set(verbs) <= {"run", "survive"}:
-        return ".args: only of run and survive"
-    for verb in verbs:
-        for number, glob in enumerate(entry.globs(verb)):
-            where = f".{verb}[{number}]: "
-            if verb in _PATHS and not (glob in ("~", ".") or glob.startswith(("/", "~/", "./"))):
-                return f"{where}{glob!r} must begin with /, ~/ or ./"
-            if verb == "request" and "://" not in glob:
-                return f"{where}{glob!r} must be a URL with its scheme"
-            try:
-                alternatives(glob)
-            except ValueError as error:
-                return f"{where}{error}"
-    for field, globs in (("program", entry.program), ("args", entry.args)):
-        for number, glob in enumerate(globs):
-            try:
-                alternatives(glob)
-            except ValueError as error:
-                return f".{field}[{number}]: {error}"
-    return ""

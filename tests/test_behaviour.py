@@ -11,8 +11,9 @@ from sandbox import discovery, events, profiles
 from sandbox.behaviour import Behaviour, Difference, behaviours, compare, compare_all
 from sandbox.events import Recording
 from sandbox.judge import judge
-from sandbox.profiles import Expectation, Profiles, Sheet
+from sandbox.profiles import Profiles
 from sandbox.rules import Rule
+from sandbox.sheets import Expectation, Sheet
 from tests.recording import HOME, NPM, PROJECT, Story
 
 RULES: dict[str, Rule] = discovery.load("rules", "RULE")

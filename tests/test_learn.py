@@ -17,8 +17,9 @@ from sandbox.errors import UsageError
 from sandbox.events import Recording
 from sandbox.judge import judge
 from sandbox.learn import Proposal, exit_code, propose, talk
-from sandbox.profiles import PROPOSED, Expectation, Profiles
+from sandbox.profiles import Profiles
 from sandbox.rules import Rule
+from sandbox.sheets import PROPOSED, Expectation
 from tests.recording import HOME, NPM, PROJECT, Story
 
 RULES: dict[str, Rule] = discovery.load("rules", "RULE")

@@ -11,9 +11,10 @@ import pytest
 
 from sandbox import discovery, events, profiles
 from sandbox.judge import judge
-from sandbox.profiles import Expectation, Profiles, Sheet
+from sandbox.profiles import Profiles
 from sandbox.report import Finding, PackageReport
 from sandbox.rules import Rule, _names, _places, listed
+from sandbox.sheets import Expectation, Sheet
 from tests.recording import NPM, PROJECT, Story
 
 RULES: dict[str, Rule] = discovery.load("rules", "RULE")
