@@ -58,12 +58,12 @@ def decoys(name: str = "") -> str:
 
 def profiles(folders: Sequence[Path], name: str = "") -> str:
     """Every profile of all folders, or one of them: its expectations, each with its reason."""
-    from sandbox import profiles as known
     from sandbox import sheets
+    from sandbox.profiles import load
 
     found: dict[str, tuple[Path, sheets.Sheet]] = {}
     for ecosystem in ("npm", "pypi"):
-        for one, path, sheet in known.load(folders, ecosystem).sheets():
+        for one, path, sheet in load(folders, ecosystem).sheets():
             found[one.removeprefix("packages/")] = (path, sheet)
     if not name:
         return overview({one: sheet.about or _count(sheet) for one, (_, sheet) in sorted(found.items())})

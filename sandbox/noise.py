@@ -48,6 +48,9 @@ _TOKENS = (
     _token("<pid>", r"[0-9]{1,10}", keep=r"(?:^|(?<=[/._-]))(?:pid|pym|worker|process)[-_.]"),
     _token("<hash>", r"(?=[a-f]*[0-9])[0-9a-f]{8,128}"),
     _token("<hash>", r"(?=[A-F]*[0-9])[0-9A-F]{8,128}"),
+    # How Python's and Rust's libraries write a file: under a name of their own, wherever it is, and then rename it.
+    _token("<temp>", r"(?=[a-z_]*[0-9])[a-z0-9_]{8}(?=/|$)", keep=r"(?:^|(?<=/))tmp", alone=False),
+    _token("<temp>", r"(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{6}(?=/|$)", keep=r"(?:^|(?<=/))\.tmp", alone=False),
     # How npm writes a file: beside it, with a number, and then renames it.
     _token("<temp>", r"[0-9]{4,10}$", keep=r"\.(?:json|lock|js|yaml|yml|cfg|ini|txt|db)\."),
     # Three numbers, not four, which are an address.

@@ -96,14 +96,15 @@ def recorded(texts: Sequence[str], settings: Settings) -> list[list[subjects.Nam
     from sandbox import pipeline
 
     found = []
-    if not all(map(subjects.is_recording, texts)):
-        pipeline.vet(settings)
     with tempfile.TemporaryDirectory(prefix="baitbox-") as scratch, shown(settings.quiet) as display:
         for number, text in enumerate(texts, start=1):
             paths = [text]
             if not subjects.is_recording(text):
                 folder = (settings.keep or Path(scratch)) / (f"{number}" if len(texts) > 1 else "")
-                outcome = check_all([text], msgspec.structs.replace(settings, keep=folder), display)
+                again = text in texts[: number - 1]  # a repeat is a run, not the stored result of the first
+                kept = msgspec.structs.replace(settings, keep=folder, no_cache=settings.no_cache or again)
+                pipeline.vet(kept)  # makes the folder, or says why it cannot
+                outcome = check_all([text], kept, display)
                 paths = [path for package in outcome.report.packages for path in package.recordings]
             found.append([(Path(path).name, subjects.read(Path(path))) for path in paths])
     return found

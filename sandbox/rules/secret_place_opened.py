@@ -67,12 +67,13 @@ def _asked(case: Case) -> Iterator[Finding]:
 
 
 def _listed(case: Case) -> set[tuple[int, str]]:
-    """The folders that each process listed. Who asks about the names that a listing gave (a search for a settings file
-    upwards, `ls -l`) has not named a secret; who walks on from there is another rule's business (home_searched)."""
+    """Which processes listed home, or a folder above it. Who asks about the names that this gave (a search for a
+    settings file upwards, `ls -l`) has named no secret; who walks on from there is home_searched's business."""
+    home = case.header.home
     return {
         (actor.process.serial, path)
         for (path, _, actor, _), use in case.facts.opened.items()
-        if use.event.directory and actor.role == "package"
+        if use.event.directory and (home + "/").startswith(path.rstrip("/") + "/")
     }
 
 

@@ -20,6 +20,19 @@
 #define KEPT (CAP(CAP_CHOWN) | CAP(CAP_FOWNER) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_SYS_PTRACE) | CAP(CAP_KILL) | \
               CAP(CAP_NET_BIND_SERVICE))
 
+/* SYS_ADMIN is there only so that the runtime's own filter shows the package's mounts and namespaces to ours: nothing
+ * here is ever done with it. */
+static void give_up_admin(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(__NR_capget, &header, data)) die("reading capabilities");
+    data[0].effective &= ~CAP(CAP_SYS_ADMIN);
+    data[0].permitted &= ~CAP(CAP_SYS_ADMIN);
+    data[0].inheritable = data[1].inheritable = 0;
+    if (syscall(__NR_capset, &header, data) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        die("giving up capabilities");
+}
+
 static void keep_only(uint32_t kept) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {{.effective = kept, .permitted = kept}};
@@ -36,6 +49,7 @@ static int taken_away(int fd, int flags) {
 
 void container_main(char *first, char *end) {
     contained = true;
+    give_up_admin();
     umask(022);
     signal(SIGPIPE, SIG_IGN);
     int from_host = taken_away(0, O_RDONLY), to_host = taken_away(1, O_WRONLY);

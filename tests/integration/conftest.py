@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from tests.packages.fixture import Built, Check, Fixture
 from tests.packages.registry import Registry
 
 REGISTRY = "packages.test"
+Checked = tuple[PackageReport, Recording]
 
 
 @pytest.fixture(
@@ -41,9 +43,28 @@ def check(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chec
     return checked
 
 
+CHECKED: dict[tuple[str, str], Checked] = {}
+"""What came of a fixture on a backend, by their names: one run serves the tests of both, and that they agree."""
+
+
+@pytest.fixture
+def check_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Fixture], Checked]:
+    """Checks a fixture on a backend, or gives what came of it before in this session."""
+
+    def checked(name: str, fixture: Fixture) -> Checked:
+        key = name, fixture.name
+        if key not in CHECKED:
+            folder = tmp_path / name
+            folder.mkdir()
+            CHECKED[key] = check_on(name, fixture, folder, monkeypatch)
+        return CHECKED[key]
+
+    return checked
+
+
 def check_on(
     backend: str, fixture: Fixture, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[PackageReport, Recording]:
+) -> Checked:
     """A fixture's report and recording on one backend."""
     made = build.make(fixture.name, folder / "target")
     settings = Settings(

@@ -7,7 +7,7 @@ may not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from sandbox.events import DecoySent, DecoyTouched, EndpointAsked, Header, PhaseEnded, Recording, SurvivorFound
 from sandbox.facts import gather
 from sandbox.report import PackageReport
-from tests.integration.conftest import check_on
+from tests.integration.conftest import Checked
 from tests.packages.catalogue import NEIGHBOURS, THIEVES
 from tests.packages.fixture import Fixture
 
@@ -65,14 +65,11 @@ def _everyday(path: str) -> bool:
 @pytest.mark.docker
 @pytest.mark.parametrize("fixture", [*THIEVES, *NEIGHBOURS], ids=lambda fixture: fixture.name)
 def test_two_backends_see_and_judge_the_same(
-    fixture: Fixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, check_once: Callable[[str, Fixture], Checked]
 ) -> None:
-    reports, recordings = {}, {}
-    for backend in ("native", "docker"):
-        folder = tmp_path / backend
-        folder.mkdir()
-        reports[backend], recordings[backend] = check_on(backend, fixture, folder, monkeypatch)
-    assert fixture.expect.complaint(reports["docker"]) == ""
-    assert reports["docker"].verdict == reports["native"].verdict
-    assert judged(reports["docker"]) == judged(reports["native"])
-    assert seen(recordings["docker"]) == seen(recordings["native"])
+    native, on_native = check_once("native", fixture)
+    docker, on_docker = check_once("docker", fixture)
+    assert fixture.expect.complaint(docker) == ""
+    assert docker.verdict == native.verdict
+    assert judged(docker) == judged(native)
+    assert seen(on_docker) == seen(on_native)

@@ -174,3 +174,20 @@ def test_memory_processes_and_disk_have_bounds(start: Make) -> None:
     assert int(guest.told(f"python3 -c '{program}' & wait", seconds=60).split()[-1]) < 200
     guest.shell("python3 -c 'x = bytearray(2 << 30)'")
     assert any("memory" in loss.reason for loss in guest.events(events.SensorLost)) or guest.guest.alive is False
+
+
+def test_the_wardens_processes_keep_only_what_they_need(start: Make) -> None:
+    guest = start()
+    caps = "grep -HE '^Cap(Prm|Eff|Inh)' /proc/$process/status"
+    said = guest.told(f"for process in 1 $(pgrep -u root .); do {caps}; done")
+    held = {line.split("\t")[-1] for line in said.splitlines() if "Cap" in line}
+    assert len(held) >= 2, said
+    never = 1 << 21 | 1 << 12 | 1 << 13  # SYS_ADMIN, NET_ADMIN, NET_RAW
+    assert not [value for value in held if int(value, 16) & never], said
+
+
+def test_an_escape_that_is_tried_is_refused_and_seen(start: Make) -> None:
+    guest = start()
+    guest.shell("unshare -r true; unshare -m true; mount -t tmpfs none /mnt; nsenter -t 1 -m true; exit 0")
+    tried = {event.name for event in guest.events(events.SyscallCalled) if event.denied}
+    assert {"unshare", "mount"} <= tried

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from tests.integration.conftest import Checked
 from tests.packages.catalogue import NEIGHBOURS
-from tests.packages.fixture import Check, Fixture
+from tests.packages.fixture import Fixture
 
 
 def marked(fixture: Fixture) -> object:
@@ -15,8 +18,10 @@ def marked(fixture: Fixture) -> object:
 
 
 @pytest.mark.parametrize("fixture", [marked(fixture) for fixture in NEIGHBOURS])
-def test_an_honest_package_is_clean(fixture: Fixture, check: Check) -> None:
-    report = check(fixture)
+def test_an_honest_package_is_clean(
+    fixture: Fixture, backend: str, check_once: Callable[[str, Fixture], Checked]
+) -> None:
+    report, _ = check_once(backend, fixture)
     assert fixture.expect.complaint(report) == ""
     ran = {phase.name.partition(":")[0] for phase in report.coverage.phases if phase.status == "ran"}
     assert {"install", "import"} <= ran
