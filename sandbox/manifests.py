@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sandbox.archives import ArchiveIndex
+from sandbox.archive_index import ArchiveIndex
 from sandbox.targets import normalised, valid_npm_name, valid_pypi_name
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.archives import FILE, MEMBERS, checked_name, read_archive
+from sandbox.archive_index import FILE, MEMBERS, checked_name
+from sandbox.archives import read_archive
 
 Member = tuple[str, bytes] | tarfile.TarInfo
 
@@ -193,7 +194,7 @@ def test_a_tar_bomb_is_refused_soon() -> None:
     entry = tarfile.TarInfo("package/a")
     entry.size = 1024**3
     header = entry.tobuf(tarfile.USTAR_FORMAT)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ValueError, match="unpacks to more than"):
         read_archive(gzip.compress(header) + zeros(400), nothing)
     with pytest.raises(ValueError, match="unpacks to more than"):
@@ -201,7 +202,7 @@ def test_a_tar_bomb_is_refused_soon() -> None:
     entry.size = 5 * 1024**3
     with pytest.raises(ValueError, match="unpacks to more than"):
         read_archive(gzip.compress(entry.tobuf(tarfile.USTAR_FORMAT)), nothing)
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_too_many_members_are_refused() -> None:

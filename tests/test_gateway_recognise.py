@@ -288,9 +288,9 @@ def test_split_over_processes_that_share_a_stream() -> None:
 def test_a_bomb_is_bounded_and_said() -> None:
     bomb = gzip.compress(gzip.compress(bytes(30_000_000)) + bytes(100_000_000))
     recogniser = Recogniser(TOKENS)
-    began = time.perf_counter()
+    began = time.process_time()
     recogniser.feed(1, "body", bomb)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert recogniser.truncated
     assert recogniser.take_losses()
     assert recogniser.take_losses() == {}

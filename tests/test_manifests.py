@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import manifests
-from sandbox.archives import ArchiveIndex
+from sandbox.archive_index import ArchiveIndex
 
 METADATA = b"Metadata-Version: 2.1\nName: Demo-Pkg\nVersion: 1.0\n\nName: other\n"
 

@@ -102,7 +102,7 @@ def test_the_parsers_under_a_fuzzer(tmp_path: Path) -> None:
     clang = clang_with_fuzzer(tmp_path)
     if not clang:
         pytest.skip("no clang with libFuzzer here: apt-get install clang libclang-rt-dev")
-    names = ("filter", "net", "route", "datagram", "plant", "process", "spawn", "feign", "container")
+    names = ("filter", "net", "connection", "route", "datagram", "plant", "process", "spawn", "feign", "container")
     files = [HERE / "fuzz_warden.c", *(SOURCES / f"{name}.c" for name in names)]
     flags = ("-fsanitize=fuzzer", *SANITIZED)
     program = compiled(clang, flags, files, tmp_path / "fuzz")

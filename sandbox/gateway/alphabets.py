@@ -39,15 +39,15 @@ _ZERO85 = _DIGITS + _LOWER + _UPPER + b".-:+=^!/*?&<>()[]{}@%$#"
 _FROM_ZERO85 = bytes.maketrans(_ZERO85, _PYTHON85)
 _ADOBE85 = bytes(range(33, 118)) + b"z"
 _MANY85 = 25
-_WORD = _LOWER + _UPPER + _DIGITS + b"+/-_="
-_OF_ADDRESSES = _WORD + b".:?&@%~"
-"""What a whole address may consist of: it is no base85 that only uses these."""
+_OF_ADDRESSES = _LOWER + _UPPER + _DIGITS + b"+/-_=.:?&@%~"
+"""What whole addresses and names consist of: it is no base85 that hardly uses anything else."""
+_FEW_SIGNS = 2
 _ALPHABETS85 = tuple(
-    (_classes(alphabet), re.compile(b"[" + re.escape(alphabet) + b"]{%d,}" % _MANY85), usual, undo)
-    for alphabet, usual, undo in (
-        (_PYTHON85, _WORD, base64.b85decode),
-        (_ADOBE85, _WORD, base64.a85decode),
-        (_ZERO85, _OF_ADDRESSES, lambda run: base64.b85decode(run.translate(_FROM_ZERO85))),
+    (_classes(alphabet), re.compile(b"[" + re.escape(alphabet) + b"]{%d,}" % _MANY85), undo)
+    for alphabet, undo in (
+        (_PYTHON85, base64.b85decode),
+        (_ADOBE85, base64.a85decode),
+        (_ZERO85, lambda run: base64.b85decode(run.translate(_FROM_ZERO85))),
     )
 )
 
@@ -56,10 +56,11 @@ def base85(data: bytes) -> Iterator[Pieces]:
     """Three alphabets; only stretches with signs beside the usual ones, from each of the five places to begin at."""
     if len(data) > _SMALL:
         return
-    for classes, pattern, usual, undo in _ALPHABETS85:
+    for classes, pattern, undo in _ALPHABETS85:
         if b"u" * _MANY85 not in data.translate(classes, b"\r\n"):
             continue
-        runs = [run for run in pattern.findall(data.translate(None, b"\r\n")) if run.translate(None, usual)]
+        found = pattern.findall(data.translate(None, b"\r\n"))
+        runs = [run for run in found if len(set(run.translate(None, _OF_ADDRESSES))) >= _FEW_SIGNS]
         for shift in range(5):
             pieces = []
             for run in runs[:_MOST_PIECES]:

@@ -253,8 +253,9 @@ def _joined(pieces: list[bytes]) -> Part:
 
 
 def _named(found: Iterator[tuple[str, list[bytes]]]) -> Iterator[Layer]:
+    """Without places where raw deflate may begin: of the many readings nearly all are wrong, and chance expands."""
     for name, pieces in found:
-        yield Layer(name, _joined(pieces))
+        yield Layer(name, Part(b" ".join(pieces)))
 
 
 def _hex(joined: bytes) -> Iterator[Layer]:

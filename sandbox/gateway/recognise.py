@@ -29,7 +29,7 @@ _MOST_MASKED = 8
 _MOST_EXCHANGED = 5
 """How many of those are looked at for exchanged letters: what left, and what base64 makes of it at each place."""
 
-_TELLING = 32
+_TELLING, _VARIED = 32, 8
 _PER_BYTE = 24
 _EXTRA = 16 * 1024 * 1024
 _EXTRA_IN_ALL = 1024 * 1024 * 1024
@@ -113,11 +113,13 @@ class Recogniser:
         seen_runs: set[bytes] = set()
         queue = deque([_Node(decode.whole(data), ())])
         masked = _MOST_MASKED if (where not in ("url", "header") if masks is None else masks) else 0
+        exchanged = _MOST_EXCHANGED if masks is None else 1  # what was put together is much
         while queue:
             node = queue.popleft()
             if masked and len(node.encodings) <= 1 and node.reversible:
                 masked -= 1
-                self._search_masked(node, hits, masked >= _MOST_MASKED - _MOST_EXCHANGED)
+                self._search_masked(node, hits, exchanged > 0)
+                exchanged -= 1
             for child in self._visit(node, hits, seen_runs, allowance, deepest):
                 data_below = child.part.data
                 if len(data_below) < SHORTEST or data_below in seen:
@@ -232,7 +234,7 @@ class Recogniser:
                 hits[index, (*encodings, "reversed") if backwards else encodings] = None
         if len(encodings) >= deepest:
             # Short runs this deep are what chance makes of other layers.
-            if deepest == _DEEPEST and any(len(run) >= _TELLING for run in runs):
+            if deepest == _DEEPEST and any(len(run) >= _TELLING and len(set(run)) >= _VARIED for run in runs):
                 allowance.exceeded = allowance.exceeded or "more layers than are undone"
             return []
         known = node.known | {index for index, _ in here}

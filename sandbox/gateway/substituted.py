@@ -71,7 +71,7 @@ class Substitutions:
             here &= _marks(data, distance, equal) >> place
             if not here:
                 return []
-        places = []
+        places: list[int] = []
         while here and len(places) < _MOST_PLACES:
             lowest = here & -here
             places.append(lowest.bit_length() - 1)

@@ -15,6 +15,7 @@ extern struct listener listeners[MAX_LISTENERS];
 extern pid_t owners[2][65536]; /* whose port is it: by local port of the guest's socket, TCP and UDP */
 
 void route_all(int family);
+void connections_up(void);
 uint16_t port_of(const struct sockaddr_storage *a);
 void raw_address(const struct sockaddr_storage *a, uint8_t bytes[16]);
 struct listener *listener_on(int family, uint16_t port, bool datagram);

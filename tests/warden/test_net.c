@@ -1,5 +1,7 @@
 #include "net.c"
 
+#include "connection.c"
+
 #include "check.h"
 
 #include <poll.h>

@@ -1,0 +1,249 @@
+"""Which files of an npm package are loaded, how, and which of them have to load."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from sandbox.ecosystems import _entry_points
+from sandbox.ecosystems.npm import ECOSYSTEM, MOST_ENTRIES
+from sandbox.plan import Installed, Phase, Toolchain
+from tests.npm_artifacts import CHALK, LEFT_PAD, PROJECT, artifact, exercise, names
+
+REACT = (
+    {
+        "name": "react",
+        "main": "index.js",
+        "exports": {
+            ".": {"react-server": "./react.react-server.js", "default": "./index.js"},
+            "./package.json": "./package.json",
+            "./jsx-runtime": {"react-server": "./jsx-runtime.react-server.js", "default": "./jsx-runtime.js"},
+        },
+    },
+    ("package.json", "index.js", "jsx-runtime.js"),
+)
+
+DUAL = (
+    {
+        "exports": {
+            ".": {"import": "./dist/index.mjs", "require": "./dist/index.cjs"},
+            "./sub": {"import": "./dist/sub.mjs", "require": "./dist/sub.cjs"},
+            "./style.css": "./dist/style.css",
+            "./types": {"types": "./dist/types.d.ts"},
+            "./web": {"browser": "./dist/web.js"},
+        }
+    },
+    ("package.json", "dist/index.mjs", "dist/index.cjs"),
+)
+
+TYPES = ({"name": "@types/node", "main": "", "types": "index.d.ts"}, ("package.json", "index.d.ts"))
+
+
+@pytest.mark.parametrize(
+    ("package", "expected"),
+    [
+        (LEFT_PAD, ["import:pkg (require)", "import:pkg (import)"]),
+        (CHALK, ["import:pkg (import)"]),
+        (REACT, ["import:pkg (require)", "import:pkg (import)", "import:pkg/jsx-runtime (require)"]),
+        (
+            DUAL,
+            [
+                "import:pkg (require)",
+                "import:pkg (import)",
+                "import:pkg/sub (require)",
+                "import:pkg/sub (import)",
+            ],
+        ),
+        (TYPES, []),
+    ],
+)
+def test_entry_points_of_real_kinds_of_packages(
+    package: tuple[dict[str, Any], tuple[str, ...]], expected: list[str]
+) -> None:
+    phases, _notes = exercise(artifact(*package))
+    assert names(phases) == [*expected, "shell"]
+
+
+def test_a_node_that_requires_modules_is_given_the_chance() -> None:
+    tools = Toolchain(node="/usr/bin/node", node_version="22.12.0")
+    phases, _notes = exercise(artifact(*CHALK), tools)
+    assert names(phases)[:2] == ["import:pkg (require)", "import:pkg (import)"]
+
+
+def needed(phases: list[Phase]) -> dict[str, tuple[bool, str]]:
+    """Import: (must it load, the group of which one must)."""
+    return {
+        phase.name.removeprefix("import:pkg"): (phase.required, phase.either)
+        for phase in phases
+        if phase.kind == "import"
+    }
+
+
+def test_every_entry_point_has_to_load_and_one_way_is_enough_for_one_file() -> None:
+    one_file = {"exports": {".": "./index.js", "./a": "./a.js"}}
+    assert needed(exercise(artifact(one_file, ("package.json", "index.js", "a.js")))[0]) == {
+        " (require)": (True, "import:pkg"),
+        " (import)": (True, "import:pkg"),
+        "/a (require)": (True, ""),
+    }
+    two_files = {"exports": {".": {"import": "./index.mjs", "require": "./index.cjs"}}}
+    phases, _notes = exercise(artifact(two_files, ("package.json", "index.mjs", "index.cjs")))
+    assert needed(phases) == {" (require)": (True, ""), " (import)": (True, "")}
+
+
+PEERS = {
+    "exports": {".": "./index.js", "./react": "./react.js", "./gone": "./gone.js"},
+    "peerDependencies": {"react": "*", "@vue/core": "*", "needed": "*"},
+    "peerDependenciesMeta": {
+        "react": {"optional": True},
+        "@vue/core": {"optional": True},
+        "needed": {"optional": False},
+    },
+}
+
+PEER_FILES = ("package.json", "index.js", "react.js")
+
+
+def test_a_sub_path_may_want_an_optional_peer_that_nothing_brought() -> None:
+    phases, notes = exercise(artifact(PEERS, PEER_FILES))
+    assert needed(phases)["/react (require)"] == (False, "")
+    assert needed(phases)[" (require)"] == (True, "import:pkg")
+    (note,) = [note for note in notes if "held against" in note]
+    assert note.startswith("2 entry points may want an optional peer that is not installed (react, @vue/core)")
+
+
+def test_a_sub_path_whose_peers_are_there_has_to_load() -> None:
+    directories, _files = ECOSYSTEM.wanted(artifact(PEERS, PEER_FILES), PROJECT)
+    modules = f"{PROJECT}/node_modules"
+    assert {modules, f"{modules}/@vue"} <= set(directories)
+    there = Installed(listings={modules: (("react", True),), f"{modules}/@vue": (("core", True),)})
+    phases, notes = exercise(artifact(PEERS, PEER_FILES), installed=there)
+    assert needed(phases)["/react (require)"] == (True, "")
+    assert needed(phases)["/gone (require)"] == (False, ""), "the archive has no such file"
+    assert any(note.startswith("1 entry points name absent files") for note in notes)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    ["x", [], {"react": True}, {"react": {"optional": 1}}, {"../x": {"optional": True}}, {"": {"optional": True}}],
+)
+def test_a_peer_that_is_no_peer_excuses_nothing(meta: object) -> None:
+    phases, _notes = exercise(artifact({**PEERS, "peerDependenciesMeta": meta}, PEER_FILES))
+    assert needed(phases)["/react (require)"] == (True, "")
+
+
+def test_without_a_main_entry_one_of_the_excused_has_to_load() -> None:
+    manifest = {**PEERS, "exports": {"./a": "./a.js", "./b": "./b.js"}}
+    phases, _notes = exercise(artifact(manifest, ("package.json", "a.js", "b.js")))
+    assert needed(phases) == {"/a (require)": (False, "import:pkg"), "/b (require)": (False, "import:pkg")}
+    plain, _notes = exercise(artifact({"exports": manifest["exports"]}, ("package.json", "a.js", "b.js")))
+    assert needed(plain) == {"/a (require)": (True, ""), "/b (require)": (True, "")}
+
+
+def test_what_is_loaded_is_quoted() -> None:
+    manifest = {"exports": {".": "./index.js", "./it's \"q\"": "./q.js", "./a');process.exit(": "./z.js"}}
+    phases, _notes = exercise(artifact(manifest, ("package.json", "index.js")))
+    code = [phase.argv[-1] for phase in phases if phase.kind == "import"]
+    assert code[0].startswith('process.execArgv = []; try { require("pkg") } catch (error) ')
+    assert code[1].startswith('process.execArgv = []; await import("pkg").catch(')
+    for text, subpath in zip(code[2:], ['/it\'s "q"', "/a');process.exit("], strict=True):
+        inner = re.search(r"try \{ require\((.*)\) \} catch", text, re.DOTALL)
+        assert inner is not None
+        assert json.loads(inner[1]) == "pkg" + subpath
+
+
+def test_import_phases_use_a_module_process() -> None:
+    phases, _notes = exercise(artifact(*LEFT_PAD))
+    assert phases[0].argv[:2] == ("/usr/bin/node", "-e")
+    assert phases[1].argv[:3] == ("/usr/bin/node", "--input-type=module", "-e")
+    assert phases[0].cwd == PROJECT
+    assert phases[0].environment == {"PATH": "/usr/local/bin:/usr/bin:/bin", "npm_config_nodedir": "/usr"}
+
+
+def test_a_package_named_like_a_module_of_node_is_loaded_by_its_path() -> None:
+    phases, _notes = exercise(artifact({"main": "index"}, ("package.json", "index.js"), name="buffer"))
+    assert 'require("./node_modules/buffer/index.js")' in phases[0].argv[-1]
+    assert 'await import("./node_modules/buffer/index.js")' in phases[1].argv[-1]
+
+
+def test_patterns_stand_for_the_files_that_are_there() -> None:
+    manifest = {"exports": {"./*": "./lib/*.js", "./internal/*": None, "./a": "./lib/a.js"}}
+    files = ("package.json", "lib/a.js", "lib/b.js", "lib/internal/x.js", "lib/c.css", "other.js")
+    phases, _notes = exercise(artifact(manifest, files))
+    assert names(phases) == ["import:pkg/a (require)", "import:pkg/b (require)", "shell"]
+
+
+def test_patterns_do_not_crowd_out_time() -> None:
+    manifest = {"exports": {".": "./i.js", "./*": "./*"}}
+    files = ("package.json", "i.js", *(f"f{number}.js" for number in range(500)))
+    phases, notes = exercise(artifact(manifest, files))
+    assert len(phases) < MOST_ENTRIES
+    assert any("more entry points are not imported" in note for note in notes)
+
+
+def test_data_and_closed_entry_points_are_said() -> None:
+    _phases, notes = exercise(artifact(*DUAL))
+    assert any(note.startswith("1 entry points hold data") for note in notes)
+    assert any(note.startswith("2 entry points are closed to Node") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "files", "expected"),
+    [
+        ({"main": "lib"}, ("package.json", "lib/index.js"), ["require", "import"]),
+        ({"main": "./lib/"}, ("package.json", "lib/index.js"), ["require", "import"]),
+        ({"main": "lib/main"}, ("package.json", "lib/main.js"), ["require", "import"]),
+        ({}, ("package.json", "index.js"), ["require", "import"]),
+        ({"main": 7}, ("package.json", "index.js"), ["require", "import"]),
+        ({"main": "gone.js"}, ("package.json", "cli.js"), []),
+        ({"main": "gone.js"}, ("package.json", "index.js"), ["require", "import"]),
+        ({"main": "data.json"}, ("package.json", "data.json"), ["require"]),
+        ({"main": "../other/x.js"}, ("package.json",), ["require", "import"]),
+        ({"main": "/tmp/x.js"}, ("package.json",), ["require", "import"]),
+        ({"exports": 0, "main": "index.js"}, ("package.json", "index.js"), ["require", "import"]),
+        ({"exports": {}, "main": "index.js"}, ("package.json", "index.js"), []),
+        ({"exports": ["./x.js", "./y.js"]}, ("package.json", "x.js"), ["require", "import"]),
+        ({"exports": {"node": {"import": "./x.mjs"}}}, ("package.json", "x.mjs"), ["import"]),
+        ({"exports": {"require": None, "default": "./x.mjs"}}, ("package.json", "x.mjs"), ["import"]),
+    ],
+)
+def test_where_main_leads(manifest: dict[str, Any], files: tuple[str, ...], expected: list[str]) -> None:
+    phases, notes = exercise(artifact(manifest, files))
+    assert names(phases) == [*(f"import:pkg ({mode})" for mode in expected), "shell"]
+    assert any("nothing is imported" in note for note in notes) is not bool(expected)
+
+
+def test_a_main_file_that_installing_makes_is_found_afterwards() -> None:
+    item = artifact({"main": "build/Release/x.node"}, ("package/package.json", "package/binding.gyp"))
+    directories, files = ECOSYSTEM.wanted(item, PROJECT)
+    assert f"{PROJECT}/node_modules/pkg/build/Release" in directories
+    assert files == ()
+    made: tuple[tuple[str, bool], ...] = (("x.node", False), ("obj.target", True))
+    listing = {f"{PROJECT}/node_modules/pkg/build/Release": made}
+    phases, _notes = exercise(item, installed=Installed(listings=listing))
+    assert names(phases) == ["import:pkg (require)", "import:pkg (import)", "shell"]
+
+
+def test_a_style_package_is_tried_and_need_not_load() -> None:
+    phases, _notes = exercise(artifact({"main": "normal.css"}, ("package.json", "normal.css")))
+    assert needed(phases) == {" (require)": (False, "")}
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("a.mjs", "module"),
+        ("a.cjs", "commonjs"),
+        ("a.node", "commonjs"),
+        ("a.json", "data"),
+        ("lib/a.js", "module"),
+        ("dist/cjs/a.js", "unknown"),
+        ("/".join("a" * 60) + "/x.js", "unknown"),
+    ],
+)
+def test_the_format_of_a_file(file: str, expected: str) -> None:
+    files = {"package.json", "dist/cjs/package.json"}
+    assert _entry_points.file_format(file, {"type": "module"}, files) == expected
