@@ -25,13 +25,13 @@ PLAN_SOURCES = ("ecosystems", "plan.py")
 """What makes an artifact's phases."""
 SENSOR_SOURCES = (
     "backends", "bait.py", "containers.py", "decoys", "furniture.py", "gateway", "guest.py", "image_tools.py",
-    "images.py", "link.py", "machine.py", "observe.py", "persona.py", "recorder.py", "repository.py", "streams.py",
-    "toolchain.py", "warden",
+    "images.py", "link.py", "link_stream.py", "machine.py", "observe.py", "persona.py", "recorder.py",
+    "repository.py", "side_by_side.py", "streams.py", "toolchain.py", "warden",
 )  # fmt: skip
 """What makes the guest, its bait and its internet, and what sees."""
 JUDGE_SOURCES = (
     "deviations.py", "discovery.py", "events.py", "facts.py", "globs.py", "judge.py", "lineage.py", "paths.py",
-    "plaintext.py", "profiles.py", "report.py", "rules", "sheets.py",
+    "placeholders.py", "plaintext.py", "profiles.py", "report.py", "rules", "sheets.py",
 )  # fmt: skip
 """What makes a report of a recording."""
 

@@ -26,6 +26,7 @@ Value = TypeVar("Value")
 
 START_SECONDS = 20.0
 ALIVE_SECONDS = 10.0
+CALL_SECONDS = 60.0
 GRACE_SECONDS = 5.0
 """How long the warden may take to answer before the guest counts as hung."""
 
@@ -53,12 +54,16 @@ class LoopThread:
         self._thread.start()
 
     def call(self, work: Callable[[], Value]) -> Value:
-        """Run `work()` on the loop's thread and wait for its result."""
+        """Run `work()` on the loop's thread and wait for its result. Raises GuestGoneError where that takes too long:
+        what a guest sent may keep the thread busy, but not for ever."""
 
         async def run() -> Value:
             return work()
 
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(GRACE_SECONDS)
+        try:
+            return asyncio.run_coroutine_threadsafe(run(), self.loop).result(CALL_SECONDS)
+        except Late:
+            raise GuestGoneError(f"the gateway was busy for more than {CALL_SECONDS:.0f} s") from None
 
     def close(self) -> None:
         """Stop the loop; what is still under way there is dropped."""
@@ -198,7 +203,7 @@ class Guest:
         try:
             ended, failed = self._loop.call(send)
             status, late = self._await_end(identity, ended, phase.seconds)
-        except (ConnectionError, Late) as error:
+        except (ConnectionError, Late, GuestGoneError) as error:
             seconds = time.monotonic() - started
             return self._ended(phase.name, identity, "failed", 0, seconds, str(error) or "the guest hangs")
         seconds = time.monotonic() - started

@@ -133,10 +133,18 @@ def world(
             guest.end()
         finally:
             running.stop()
-            loop.call(gateway.close)
+            _close(gateway, loop, recorder)
     finally:
         mirror.close()
         loop.close()
+
+
+def _close(gateway: Gateway, loop: LoopThread, recorder: Recorder) -> None:
+    """The last look at what was sent; one that does not come to its end is a loss, and not ours to fail on."""
+    try:
+        loop.call(gateway.close)
+    except GuestGoneError as error:
+        recorder.add(events.SensorLost, sensor="gateway", reason=str(error))
 
 
 def _finder(planted: list[bait.Bait]) -> Callable[[str], bool]:

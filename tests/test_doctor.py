@@ -161,11 +161,6 @@ def test_little_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not doctor.cache_folder(tmp_path).ok
 
 
-def test_docker_is_only_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "tcp://docker.test:2375")
-    assert doctor.docker() == Check(name="docker", ok=True, detail="present; not used by this version")
-
-
 def test_one_needed_failure_is_no_backend() -> None:
     fine = Check(name="a", ok=True, detail="", needed=True)
     advice = Check(name="b", ok=False, detail="")

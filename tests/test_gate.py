@@ -181,7 +181,7 @@ def test_yarns_own_registry_stands_for_npms_where_the_digest_is_strong(
 
 def test_workspaces_and_bundled_packages_are_notes(repository: Repository, asked: list[Target]) -> None:
     repository.write({"package-lock.json": npm_lock({
-        "left-words": package("1.0.0", A),
+        "left-words": package("1.0.0", A, bundleDependencies=["inner"]),
         "node_modules/left-words/node_modules/inner": package("1.0.0", inBundle=True),
         "node_modules/own": {"resolved": "packages/own", "link": True},
         "packages/own": {"name": "own", "version": "1.0.0"},

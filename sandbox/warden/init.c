@@ -80,7 +80,7 @@ static void __attribute__((noreturn)) child(const struct request *r, char *blob,
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL); /* what we ignore is ours alone */
     int32_t failed;
     if (chdir(cwd)) {
         failed = -errno;
