@@ -172,7 +172,8 @@ def test_everything_that_sees_or_shows_is_in_a_runs_key() -> None:
     left = {path for path in ours if not covered(path, sources)}
     # How packages and registries' answers are found and checked; the digest says what came of it.
     fetching = {
-        "archive_index.py", "archives.py", "cache.py", "fetch.py", "interpreter.py", "local_packages.py", "manifests.py",
+        "archive_index.py", "archives.py", "cache.py", "fetch.py", "interpreter.py", "local_packages.py",
+        "manifests.py",
         "npm_settings.py", "packuments.py", "pinned.py", "pip_settings.py", "process.py", "registries.py",
         "simple_index.py", "tarballs.py", "targets.py", "upstream.py",
     }  # fmt: skip
