@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections import OrderedDict, deque
 from collections.abc import Hashable, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -84,8 +85,6 @@ class Recogniser:
         ]
         self._probes = [probe for probe in probes if decode.long_runs(probe[0])]
         self._unusual = [probe for probe in probes if not decode.long_runs(probe[0])]
-        cores = [(needle.index, needle.core) for needle in self._needles]
-        self._masks, self._substitutions = Masks(cores), Substitutions(cores)
         self._assembler = assemble.Assembler()
         self._reported: OrderedDict[tuple[Hashable, str, int, tuple[str, ...]], None] = OrderedDict()
         self._flows: OrderedDict[object, Hashable] = OrderedDict()
@@ -94,6 +93,16 @@ class Recogniser:
         self._extra = _EXTRA_IN_ALL
         self._losses: dict[str, int] = {}
         self.truncated = False
+
+    # Made when they are first asked: they cost more than the rest, and addresses alone need neither.
+
+    @cached_property
+    def _masks(self) -> Masks:
+        return Masks([(needle.index, needle.core) for needle in self._needles])
+
+    @cached_property
+    def _substitutions(self) -> Substitutions:
+        return Substitutions([(needle.index, needle.core) for needle in self._needles])
 
     def feed(self, flow: Hashable, where: str, data: bytes, stream: Hashable | None = None) -> list[Match]:
         """Tokens in `data`, alone and together with what `stream` (default: the flow) carried before at the same
