@@ -25,7 +25,7 @@ test: .venv/ready ## The whole test suite, real guests included
 	@$(PYTHON) -m pytest
 
 test-offline: .venv/ready ## The unit tests, in a network namespace without any network
-	@$(PYTHON) tools/offline.py $(PYTHON) -m pytest -q -m "not native and not registry and not browser"
+	@$(PYTHON) tools/offline.py $(PYTHON) -m pytest -q -m "not native and not docker and not registry and not browser"
 
 test-c: .venv/ready ## The warden's own tests, under the address and undefined-behaviour sanitizers
 	@$(PYTHON) -m pytest -q tests/test_warden_c.py
