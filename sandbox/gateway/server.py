@@ -217,7 +217,7 @@ class Gateway:
                 pieces += 1
                 self._piece(line, moment, piece)
             if pieces > 1 or whole.size > RECORDED:
-                await self._witness.look_at_rest(line.peer, line.hosts, whole)
+                await self._witness.look_at_rest(line.peer, line.hosts, whole, moment)
             whole.release()
         if dialogue is not None and dialogue.starts_tls:
             await self._converse(msgspec.structs.replace(line, depth=line.depth + 1), channel)
@@ -225,7 +225,7 @@ class Gateway:
     def _piece(self, line: Line, moment: Moment, piece: Capture) -> None:
         protocol = "tls" if line.secure else "tcp"
         self._witness.data(line.peer, moment, piece.recorded, piece.size, protocol)
-        self._witness.look(line.peer, line.hosts, "data", piece.recorded)
+        self._witness.look(line.peer, line.hosts, "data", piece.recorded, moment)
         piece.release()
 
     # Datagrams ----------------------------------------------------------------------------------------------

@@ -85,9 +85,9 @@ class Web:
         """A request that was cut off says as much as a whole one."""
         rest = conversation.unfinished()
         if isinstance(rest, http.Request):
-            meant = self._meant(line, rest)
-            self._witness.request(line.peer, self._witness.now(), self._url(line, rest, meant), rest, None)
-            self._look_now(line, rest, meant)
+            meant, moment = self._meant(line, rest), self._witness.now()
+            self._witness.request(line.peer, moment, self._url(line, rest, meant), rest, None)
+            self._look_now(line, rest, meant, moment)
         elif rest is not None:
             self._unparsed(line, rest)
 
@@ -111,10 +111,10 @@ class Web:
             reply = await self._reply(line, request, meant)
         except asyncio.CancelledError:
             self._witness.request(line.peer, moment, url, request, None)
-            self._look_now(line, request, meant)
+            self._look_now(line, request, meant, moment)
             raise
         self._witness.request(line.peer, moment, url, request, reply)
-        await self._look(line, request, meant)
+        await self._look(line, request, meant, moment)
         if request.method == "CONNECT":
             host, port = http.host_of(request.target)
             await channel.write(conversation.switch(200, ()))
@@ -183,22 +183,22 @@ class Web:
         self._witness.name(line.peer, answer)
         return policy.Reply(200, (("Content-Type", kind),), answer.reply, "world")
 
-    async def _look(self, line: Line, request: http.Request, meant: tuple[str, ...]) -> None:
-        self._look_at_head(line, request, meant)
+    async def _look(self, line: Line, request: http.Request, meant: tuple[str, ...], moment: Moment) -> None:
+        self._look_at_head(line, request, meant, moment)
         for part in request.parts:
-            await self._witness.look_for(line.peer, meant, "body", part)
+            await self._witness.look_for(line.peer, meant, "body", part, moment)
 
-    def _look_now(self, line: Line, request: http.Request, meant: tuple[str, ...]) -> None:
-        self._look_at_head(line, request, meant)
+    def _look_now(self, line: Line, request: http.Request, meant: tuple[str, ...], moment: Moment) -> None:
+        self._look_at_head(line, request, meant, moment)
         for part in request.parts:
-            self._witness.look(line.peer, meant, "body", part)
+            self._witness.look(line.peer, meant, "body", part, moment)
 
-    def _look_at_head(self, line: Line, request: http.Request, meant: tuple[str, ...]) -> None:
+    def _look_at_head(self, line: Line, request: http.Request, meant: tuple[str, ...], moment: Moment) -> None:
         url, known = self._url(line, request, meant), self._witness.known
         if url not in known:
-            self._witness.look(line.peer, meant, "url", url.encode("latin-1", "replace"))
+            self._witness.look(line.peer, meant, "url", url.encode("latin-1", "replace"), moment)
         lines = "\n".join(f"{name}: {value}" for name, value in request.headers if value not in known)
-        self._witness.look(line.peer, meant, "header", lines.encode("latin-1", "replace"))
+        self._witness.look(line.peer, meant, "header", lines.encode("latin-1", "replace"), moment)
 
     # Answering ----------------------------------------------------------------------------------------------
 
@@ -237,7 +237,7 @@ class Web:
     async def _frames(self, line: Line, channel: Channel) -> None:
         """A WebSocket: what the package says is recorded in the clear; nothing is said but to pings."""
         frames = websocket.Frames()
-        capture = Capture(self._witness.pool, 1024 * 1024, 256 * 1024)
+        capture, moment = Capture(self._witness.pool, 1024 * 1024, 256 * 1024), self._witness.now()
         try:
             while not frames.closed:
                 data = await channel.read()
@@ -246,10 +246,11 @@ class Web:
                 said, reply = frames.receive(data)
                 if said:
                     capture.add(said)
-                    self._witness.data(line.peer, self._witness.now(), said, len(said), "websocket")
-                    self._witness.look(line.peer, line.hosts, "data", said)
+                    moment = self._witness.now()
+                    self._witness.data(line.peer, moment, said, len(said), "websocket")
+                    self._witness.look(line.peer, line.hosts, "data", said, moment)
                 if reply:
                     await channel.write(reply)
         finally:
-            await self._witness.look_at_rest(line.peer, line.hosts, capture)
+            await self._witness.look_at_rest(line.peer, line.hosts, capture, moment)
             capture.release()

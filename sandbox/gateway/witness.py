@@ -115,31 +115,38 @@ class Witness:
 
     # Bait ---------------------------------------------------------------------------------------------------
 
-    async def look_for(self, peer: Peer, hosts: Sequence[str], where: str, data: bytes) -> None:
+    async def look_for(
+        self, peer: Peer, hosts: Sequence[str], where: str, data: bytes, moment: Moment | None = None
+    ) -> None:
         """Look for bait in `data`, on a thread if there is much of it. A cancelled look is finished first."""
+        moment = moment or self.now()
         if len(data) <= _ON_THE_SPOT:
-            self.look(peer, hosts, where, data)
+            self.look(peer, hosts, where, data, moment)
             return
-        moment = self.now()
         try:
             found = await asyncio.to_thread(self._recogniser.scan, data, where)
         except asyncio.CancelledError:
-            self.look(peer, hosts, where, data)
+            self.look(peer, hosts, where, data, moment)
             raise
-        flow = self._flow(peer, hosts)
+        flow = self._flow(peer, hosts, moment)
         self._report(peer, hosts, self._recogniser.accept(flow, where, data, found, hosts[0]), moment)
 
-    def look(self, peer: Peer, hosts: Sequence[str], where: str, data: bytes) -> None:
-        """Look for bait in `data` now. Pieces sent to the same host are looked at together, whoever sent them."""
+    def look(
+        self, peer: Peer, hosts: Sequence[str], where: str, data: bytes, moment: Moment | None = None
+    ) -> None:
+        """Look for bait in `data` now; `moment` is when it arrived. Pieces sent to the same host are looked at
+        together, whoever sent them."""
         if data:
-            self._report(peer, hosts, self._recogniser.feed(self._flow(peer, hosts), where, data, hosts[0]))
+            moment = moment or self.now()
+            flow = self._flow(peer, hosts, moment)
+            self._report(peer, hosts, self._recogniser.feed(flow, where, data, hosts[0]), moment)
 
-    async def look_at_rest(self, peer: Peer, hosts: Sequence[str], capture: Capture) -> None:
+    async def look_at_rest(self, peer: Peer, hosts: Sequence[str], capture: Capture, moment: Moment) -> None:
         """Look at everything that a raw stream kept, as one; its pieces have been looked at as they came."""
         if capture.skipped:
             self.lost(f"{capture.skipped} bytes in the middle of a stream were not looked at", 1, peer.process)
         for part in capture.parts():
-            await self.look_for(peer, hosts, "data", part)
+            await self.look_for(peer, hosts, "data", part, moment)
 
     def close(self) -> None:
         """Look at what only shows when all is put together. Call before the recorder is closed."""
@@ -149,8 +156,8 @@ class Witness:
             self._report(peer, hosts, [match], Moment(self._recorder.now(), phase))
         self._report(Peer(connection=0, address="", port=0), ("",), [])
 
-    def _flow(self, peer: Peer, hosts: Sequence[str]) -> Hashable:
-        phase = self._recorder.phase_of(peer.process, self._recorder.phase)
+    def _flow(self, peer: Peer, hosts: Sequence[str], moment: Moment) -> Hashable:
+        phase = self._recorder.phase_of(peer.process, moment.phase)
         return phase, peer.process, tuple(hosts)
 
     def _report(

@@ -144,6 +144,12 @@ void connection_ready(unsigned index, uint32_t events) {
     }
 }
 
+/* What was sent before now is told before what comes next. */
+void connections_drain(void) {
+    for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
+        if (connections[i].id && !connections[i].held) connection_ready(i, EPOLLIN);
+}
+
 static struct connection *connection_of(uint32_t id) {
     struct connection *c = &connections[id % MAX_CONNECTIONS];
     return id && c->id == id ? c : NULL;

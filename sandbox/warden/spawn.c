@@ -138,8 +138,9 @@ void init_ready(void) {
     if (message[0] == W_EXITED) {
         s->exited = true;
         unsigned index = (unsigned)(s - spawns);
-        output_ready(index, 1); /* what it printed comes before its end */
+        output_ready(index, 1); /* what it printed and sent comes before its end */
         output_ready(index, 2);
+        connections_drain();
         frame(W_EXITED, s->id, &message[2], sizeof message[2]);
         close_fd(&s->control);
         spawn_release(index);

@@ -141,6 +141,7 @@ void net_before_bind(const struct sockaddr_storage *address);
 void listener_ready(unsigned index);
 void udp_ready(unsigned index);
 void connection_ready(unsigned index, uint32_t events);
+void connections_drain(void);
 void connection_data(uint32_t id, const uint8_t *data, uint32_t size);
 void connection_hold(uint32_t id, bool held);
 void connection_finish(uint32_t id);
