@@ -164,7 +164,7 @@ def test_a_recording_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_recording_is_judged_again(results: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = ModuleType("sandbox.pipeline")
-    pipeline.judge_again = lambda path, settings: package("suspicious")  # type: ignore[attr-defined]
+    pipeline.judge_all = lambda path, settings: [package("suspicious")]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sandbox.pipeline", pipeline)
     assert cli.run(["judge", "r.jsonl"]) == 10
     assert cli.run(["judge", "r.jsonl", "--fail-on", "malicious"]) == 0

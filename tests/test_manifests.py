@@ -63,6 +63,7 @@ def test_a_wheel() -> None:
             "console_scripts": {"demo": "demo:main", "Demo2": "demo:two [extra]"},
             "other.group": {"x": "y"},
         },
+        "requires": [],
     }
     assert manifests.same_release(found, "demo_pkg", "1.0.0")
     assert not manifests.same_release(found, "demo", "1.0")
