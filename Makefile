@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
+REAL := native or docker or registry or browser
 WARDEN := $(filter-out sandbox/warden/test_% sandbox/warden/fuzz_%,$(wildcard sandbox/warden/*.c)) $(wildcard sandbox/warden/*.h)
 
 .PHONY: help demo test test-offline test-c lint types bench readme setup clean
@@ -21,11 +22,12 @@ setup: .venv/ready ## Install what is missing on this machine, and build into .v
 demo: .venv/ready ## Check two honest packages and two inert thieves, and show what a user sees
 	@tools/demo.sh
 
-test: .venv/ready ## The whole test suite, real guests included
-	@$(PYTHON) -m pytest
+test: .venv/ready ## The whole test suite: the unit tests, without a network where that can be had, then real guests
+	@BAITBOX_REQUIRE= $(PYTHON) tools/offline.py --or-online $(PYTHON) -m pytest -q -m "not ($(REAL))"
+	@$(PYTHON) -m pytest -m "$(REAL)"
 
 test-offline: .venv/ready ## The unit tests, in a network namespace without any network
-	@$(PYTHON) tools/offline.py $(PYTHON) -m pytest -q -m "not native and not docker and not registry and not browser"
+	@$(PYTHON) tools/offline.py $(PYTHON) -m pytest -q -m "not ($(REAL))"
 
 test-c: .venv/ready ## The warden's own tests, under the address and undefined-behaviour sanitizers
 	@$(PYTHON) -m pytest -q tests/test_warden_c.py

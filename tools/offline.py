@@ -19,7 +19,21 @@ IFF_UP = 1
 
 
 def main() -> None:
-    """Leave the network, bring the loopback up, and become the command."""
+    """Leave the network, bring the loopback up, and become the command; with `--or-online` before it, become the
+    command also where a namespace is refused."""
+    command = sys.argv[1:]
+    try:
+        leave()
+    except OSError as error:
+        if command[0] != "--or-online":
+            raise
+        print(f"note: with the network, since a namespace without one was refused: {error}", file=sys.stderr)
+    command = command[1:] if command[0] == "--or-online" else command
+    os.execvp(command[0], command)
+
+
+def leave() -> None:
+    """Into a new network namespace. Raises OSError where that is refused."""
     user, group = os.getuid(), os.getgid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
@@ -29,7 +43,6 @@ def main() -> None:
             file.write(text)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
-    os.execvp(sys.argv[1], sys.argv[1:])
 
 
 if __name__ == "__main__":
