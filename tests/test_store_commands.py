@@ -150,7 +150,7 @@ def test_export_to_where_nothing_can_be_written(folder: Path, capsys: pytest.Cap
     code, _, err = run(capsys, "export", "2", "--to", "file")
     assert code == 2
     assert err.startswith("error: nothing can be written to file: File exists")
-    next(path for path in folder.rglob("*.gz")).parent.parent.rename(folder / "elsewhere")
+    sorted(folder.rglob("*.gz"))[0].parent.parent.rename(folder / "elsewhere")
     code, _, err = run(capsys, "export", "2", "--to", "out")
     assert code == 3
     assert "is not in the store any more" in err

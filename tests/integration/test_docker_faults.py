@@ -76,6 +76,14 @@ class Daemon:
                 found.wait(10)
 
 
+def unmount_below(folder: Path) -> None:
+    """What a killed daemon has left mounted in its own folders."""
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    for place in sorted((line.split()[1] for line in mounts), reverse=True):
+        if place.startswith(f"{folder}/"):
+            subprocess.run(["umount", "--lazy", place], check=False)
+
+
 def listens(path: Path) -> bool:
     """Whether a daemon answers there: it listens before it can."""
     try:
@@ -108,6 +116,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
             for container in api.containers(all=True):
                 containers.removed(api, container["Id"])
         made.stop()
+        unmount_below(made.folder)
 
 
 @pytest.fixture(autouse=True)

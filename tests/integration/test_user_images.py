@@ -102,7 +102,8 @@ def musl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = busybox()
     root.file("lib/ld-musl-x86_64.so.1", loader)
     root.link("lib/libc.musl-x86_64.so.1", "ld-musl-x86_64.so.1")
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+    (path,) = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as wheel:
         for info in wheel.infolist():
             if not info.is_dir() and not info.filename.endswith((".h", ".md", ".py")):
                 mode = 0o755 if "/bin/" in info.filename or ".libs/" in info.filename else 0o644
