@@ -14,19 +14,22 @@ if [ "${#wanted[@]}" -gt 0 ]; then
         apt-get install -y -q --no-install-recommends "${wanted[@]}" >&2
     }
 fi
-if ! docker info >/dev/null 2>&1; then
-    log=$(mktemp)
+# A daemon that was killed before may leave more to tidy up than one start has patience for: it is begun again.
+log=$(mktemp)
+for _ in 1 2 3; do
+    docker info >/dev/null 2>&1 && break
     setsid dockerd >"$log" 2>&1 </dev/null &
-    printf '%d\n' "$!" >"$pid_file"
+    daemon=$!
+    printf '%d\n' "$daemon" >"$pid_file"
     for _ in $(seq 60); do
-        docker info >/dev/null 2>&1 && break
+        if docker info >/dev/null 2>&1 || ! kill -0 "$daemon" 2>/dev/null; then break; fi
         sleep 1
     done
-    docker info >/dev/null || {
-        tail -n 20 "$log" >&2
-        exit 1
-    }
-fi
+done
+docker info >/dev/null 2>&1 || {
+    tail -n 20 "$log" >&2
+    exit 1
+}
 tools/base_image.sh debian:trixie-slim
 .venv/bin/baitbox image build --base debian:trixie-slim
 
