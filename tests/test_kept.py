@@ -15,6 +15,7 @@ import pytest
 
 from sandbox import cli, discovery, errors, events, kept, pipeline, report, schedule
 from sandbox.reporters import Recordings, Reporter
+from tests.launch import interruptible
 from tests.recording import installed
 
 ROOT = Path(__file__).parent.parent
@@ -99,6 +100,7 @@ def test_an_interrupt_leaves_no_folder_behind(tmp_path: Path, ending: str) -> No
     code = f"""
 import os, signal, time
 from sandbox import kept, signals
+from tests.launch import interruptible
 def command():
     with kept.folder(None, True) as folder:
         (folder / "recording").write_text("x")
@@ -111,7 +113,7 @@ signals.run(command)
 """
     environment = {"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"}
     child = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        interruptible(sys.executable, "-c", code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         env=environment,
     )  # fmt: skip
     assert child.stdout is not None
