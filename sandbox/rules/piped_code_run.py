@@ -120,7 +120,8 @@ def _flags(words: list[str]) -> Iterator[str]:
         if not word.startswith(("-", "+")):
             return
         yield word
-        if word in ("-o", "+o", "-O", "+O", "--rcfile", "--init-file"):
+        # `-o` and `-O` take a word, also at the end of others: `-eo pipefail`.
+        if word in ("--rcfile", "--init-file") or (not word.startswith("--") and word[1:] and word[-1] in "oO"):
             next(rest, None)
 
 
