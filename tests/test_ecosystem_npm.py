@@ -228,7 +228,7 @@ def test_no_manifest_makes_it_raise(
         ({"os": [], "cpu": 7, "libc": [None, {}]}, False),
     ],
 )
-def test_what_is_for_another_system_is_forced_and_need_not_load(manifest: dict[str, Any], foreign: bool) -> None:
+def test_what_is_for_another_system_is_forced_and_must_load(manifest: dict[str, Any], foreign: bool) -> None:
     item = artifact({"name": "pkg", "main": "index.js", **manifest}, ("package.json", "index.js"))
     (install,) = ECOSYSTEM.install(item, TOOLS, PROJECT, 60.0)
     assert ("--force" in install.argv) is foreign
@@ -236,6 +236,22 @@ def test_what_is_for_another_system_is_forced_and_need_not_load(manifest: dict[s
     phases, notes = exercise(item)
     imports = [phase for phase in phases if phase.kind == "import"]
     assert len(imports) == 2  # tried all the same
-    assert all(bool(phase.either) is not foreign for phase in imports)
-    assert not (foreign and any(phase.required for phase in imports))
+    assert all(phase.required for phase in imports)
     assert any("another system" in note for note in notes) is foreign
+
+
+@pytest.mark.parametrize(
+    ("manifest", "may_raise"),
+    [
+        ({"os": ["darwin"], "main": "index.node"}, True),
+        ({"os": ["linux"], "main": "index.node"}, False),
+        ({"os": ["darwin"], "main": "index.js"}, False),
+        ({"os": ["darwin"], "main": "index.node", "exports": "./index.js"}, False),
+    ],
+)
+def test_only_another_systems_machine_code_need_not_load(manifest: dict[str, Any], may_raise: bool) -> None:
+    files = ("package.json", "index.js", "index.node")
+    phases, _ = exercise(artifact({"name": "pkg", **manifest}, files))
+    imports = [phase for phase in phases if phase.kind == "import"]
+    assert imports
+    assert all(phase.required is not may_raise for phase in imports)
