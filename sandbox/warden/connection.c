@@ -146,6 +146,11 @@ void connection_ready(unsigned index, uint32_t events) {
 
 /* What was sent before now is told before what comes next. */
 void connections_drain(void) {
+    for (unsigned i = 0; i < MAX_LISTENERS; i++) {
+        if (!listeners[i].fd) continue;
+        if (listeners[i].datagram) udp_ready(i);
+        else listener_ready(i);
+    }
     for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
         if (connections[i].id && !connections[i].held) connection_ready(i, EPOLLIN);
 }

@@ -24,6 +24,8 @@ from tests.packages.registry import Fault, Registry
 native = pytest.mark.native
 PACKAGE_JSON = b'{"name": "some-words", "version": "1.0.0"}'
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
+NO_DOCKER = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+"""`doctor` is content with one backend that works: so that it speaks of the native one alone."""
 NO_NAMESPACES = ("unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"', "sh")
 REFUSING_FILTERS = """
 import ctypes, os, struct, sys
@@ -388,10 +390,10 @@ def without(machine: Machine, *programs: str) -> str:
 
 
 def test_a_machine_without_bubblewrap(machine: Machine) -> None:
-    path, nowhere = without(machine, "bwrap"), "unix:///nowhere/docker.sock"  # or Docker would serve instead
-    ended = machine.run("check", "npm:plain-words", PATH=path, DOCKER_HOST=nowhere)
+    path = without(machine, "bwrap")
+    ended = machine.run("check", "npm:plain-words", PATH=path, **NO_DOCKER)
     ended.failed(4, "bubblewrap (bwrap) is not installed", "apt-get install")
-    doctor = machine.run("doctor", PATH=path, DOCKER_HOST=nowhere)
+    doctor = machine.run("doctor", PATH=path, **NO_DOCKER)
     assert doctor.code == 4
     assert "apt-get install bubblewrap" in doctor.stdout
 
@@ -414,7 +416,7 @@ def test_a_bubblewrap_that_fails(machine: Machine, registry: Registry) -> None:
 def test_a_kernel_that_refuses_user_namespaces(machine: Machine, registry: Registry) -> None:
     ended = machine.run("check", "npm:plain-words", wrapped=NO_NAMESPACES, timeout=10)
     ended.failed(4, "a user namespace was refused", "`baitbox doctor`")
-    doctor = machine.run("doctor", wrapped=NO_NAMESPACES)
+    doctor = machine.run("doctor", wrapped=NO_NAMESPACES, **NO_DOCKER)
     assert doctor.code == 4
     assert "user.max_user_namespaces is 0" in doctor.stdout
 
@@ -423,7 +425,7 @@ def test_a_kernel_that_refuses_user_namespaces(machine: Machine, registry: Regis
 def test_a_kernel_that_refuses_filters(machine: Machine, registry: Registry) -> None:
     wrapped = (sys.executable, "-c", REFUSING_FILTERS)
     machine.run("check", "npm:plain-words", wrapped=wrapped).failed(4, "Function not implemented", "`baitbox doctor`")
-    doctor = machine.run("doctor", wrapped=wrapped)
+    doctor = machine.run("doctor", wrapped=wrapped, **NO_DOCKER)
     assert doctor.code == 4
     assert "seccomp notification   refused: ENOSYS" in doctor.stdout
 
