@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import msgspec
 
-from sandbox import docker_doctor, process
+from sandbox import docker_doctor, probe, process
 from sandbox.docker_doctor import Check
 from sandbox.errors import BackendError, RegistryError
 
@@ -38,7 +36,7 @@ IN_CONTAINER = (
 
 def examine(cache: Path) -> list[Check]:
     """Look at everything; `cache` is the folder where packages will be kept."""
-    tried = _probe()
+    tried = probe.ask()
     return [
         kernel(),
         notification(tried),
@@ -250,16 +248,6 @@ def as_json(checks: list[Check]) -> str:
     listed = [msgspec.structs.replace(check, hint="") if check.ok else check for check in checks]
     document = {"schema": 1, "native": native_works(checks), "docker": docker_doctor.works(checks), "checks": listed}
     return msgspec.json.format(msgspec.json.encode(document)).decode()
-
-
-def _probe() -> dict[str, str]:
-    command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("probe.py"))]
-    try:
-        done = process.run(command, timeout=10)
-        found = json.loads(done.stdout)
-        return {str(name): str(value) for name, value in found.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
 
 
 def _tried(name: str, error: str, hint: str, needed: bool = False) -> Check:

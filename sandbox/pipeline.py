@@ -148,7 +148,7 @@ def choose_backend(settings: Settings) -> Backend:
     problems = {}
     for name in [wanted] if wanted != "auto" else sorted(backends, key=lambda name: name != "native"):
         backend = backends[name].configure(settings)
-        problem = backend.missing()
+        problem = backend.missing() or (backend.refused() if wanted == "auto" else None)
         if problem is None:
             return backend
         problems[name] = problem

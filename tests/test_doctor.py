@@ -256,6 +256,6 @@ def test_a_probe_on_an_unknown_machine_says_so(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_broken_probe_is_a_refusal_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "run", lambda *_, **__: process.Completed(1, b"[]", b""))
-    assert not doctor.namespaces(doctor._probe()).ok
+    assert not doctor.namespaces(probe.ask()).ok
     monkeypatch.setattr(process, "run", lambda *_, **__: process.Completed(1, b"junk", b""))
-    assert not doctor.namespaces(doctor._probe()).ok
+    assert not doctor.namespaces(probe.ask()).ok

@@ -58,7 +58,11 @@ class Backend(Protocol):
         ...
 
     def missing(self) -> tuple[str, str] | None:
-        """(what is missing here, what to do about it), or None where guests can be made."""
+        """(what is missing here, what to do about it), or None where guests can be made. Quick."""
+        ...
+
+    def refused(self) -> tuple[str, str] | None:
+        """What this machine forbids, found out by trying, as `missing`. Asked only where another backend could do."""
         ...
 
     def start(self, spec: GuestSpec) -> Running:

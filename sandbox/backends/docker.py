@@ -83,6 +83,10 @@ class Docker(msgspec.Struct, frozen=True, kw_only=True):
             return "the warden was not built with this baitbox", hint
         return None
 
+    def refused(self) -> None:
+        """See `Backend.refused`: the daemon has answered, and what it may do is its own."""
+        return
+
     def tools(self, step: Callable[[str], None]) -> Tools:
         """See `Backend.tools`: the image's own. Builds the runner image where it is not there yet."""
         with containers.client() as api:

@@ -123,6 +123,14 @@ class Native:
             )
         return None
 
+    def refused(self) -> tuple[str, str] | None:
+        """See `Backend.refused`: namespaces and the filter, as a distribution or a container may forbid them."""
+        from sandbox import doctor, probe
+
+        tried = probe.ask()
+        checks = (doctor.notification(tried), doctor.namespaces(tried))
+        return next(((f"{check.name}: {check.detail}", check.hint) for check in checks if not check.ok), None)
+
     def start(self, spec: GuestSpec) -> Running:
         """See `Backend.start`."""
         problem = self.missing()

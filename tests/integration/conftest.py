@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,12 +16,24 @@ from sandbox.bait import Bait, Draw, Endpoint, Person
 from sandbox.events import Recording
 from sandbox.report import PackageReport
 from sandbox.settings import Settings
+from tests.integration.command_line import Machine, orphans_come_here, still_running
 from tests.packages import build
 from tests.packages.fixture import Built, Check, Fixture
 from tests.packages.registry import Registry
 
 REGISTRY = "packages.test"
 Checked = tuple[PackageReport, Recording]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A machine without a network, on which nothing may be left in the end."""
+    made = Machine(tmp_path)
+    made.use("http://127.0.0.1:9/npm/", "http://127.0.0.1:9/simple/")
+    with orphans_come_here():
+        yield made
+        assert still_running() == []
+        assert made.left_behind() == []
 
 
 @pytest.fixture(
