@@ -188,7 +188,7 @@ class Gateway:
         looked at as a whole at the end."""
         whole = Capture(self._witness.pool, _RAW_KEPT, _RAW_ENDING)
         piece = Capture(self._witness.pool, RECORDED, 0)
-        pieces, moment, idle = 0, self._witness.now(), 0.0
+        pieces, moment, idle = 0, self._witness.now(line.peer), 0.0
         try:
             while True:
                 data = await channel.read(_PAUSE)
@@ -205,7 +205,7 @@ class Gateway:
                     break
                 idle = 0.0
                 if not piece.size:
-                    moment = self._witness.now()
+                    moment = self._witness.now(line.peer)
                 whole.add(data)
                 piece.add(data)
                 if dialogue is not None:
@@ -249,7 +249,7 @@ class Gateway:
                 return [answer.reply]
         host = self._names.name(peer.address)
         peer = self._met(peer, host)
-        self._witness.data(peer, self._witness.now(), data, len(data), "udp")
+        self._witness.data(peer, self._witness.now(peer), data, len(data), "udp")
         self._witness.look(peer, (host or peer.address,), "data", data)
         if peer.port == 123:
             reply = ntp.answer(data, time.time())
