@@ -64,6 +64,7 @@ def _everyday(path: str) -> bool:
     return path.endswith(("/.npmrc", "/.gitconfig", "/.bash_history", "/pip.conf", "/.netrc"))
 
 
+@pytest.mark.together
 @pytest.mark.native
 @pytest.mark.docker
 @pytest.mark.parametrize("fixture", [*THIEVES, *NEIGHBOURS], ids=lambda fixture: fixture.name)

@@ -10,6 +10,8 @@ from tests.integration.conftest import Checked
 from tests.packages.catalogue import NEIGHBOURS
 from tests.packages.fixture import Fixture
 
+pytestmark = pytest.mark.together
+
 
 def marked(fixture: Fixture) -> object:
     """The fixture as a parameter, with the mark that its needs ask for."""
