@@ -7,19 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.conftest import Checked
+from tests.integration.conftest import Checked, marked
 from tests.packages.catalogue import THIEVES
 from tests.packages.fixture import Check, Fixture
 
 pytestmark = pytest.mark.together
 TIMES = int(os.environ.get("BAITBOX_TIMES", "2"))
 """How often each is checked on the native backend; `make soak` takes five."""
-
-
-def marked(fixture: Fixture) -> object:
-    """The fixture as a parameter, with the mark that its needs ask for."""
-    marks = [pytest.mark.registry] if "index" in fixture.needs else []
-    return pytest.param(fixture, id=fixture.name, marks=marks)
 
 
 @pytest.mark.parametrize("fixture", [marked(fixture) for fixture in THIEVES])
