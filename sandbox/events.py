@@ -356,6 +356,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     dependencies: list[str] = []
     why: str = ""
     members: list[Member] = []
+    began: float = 0.0
+    """When, in seconds since 1970 by the host's clock; 0 where it is not known. Every `at` counts from then."""
 
 
 class Recording(msgspec.Struct, frozen=True):

@@ -188,6 +188,7 @@ def _header(
         sensors=list(SENSORS),
         phases=[_planned(phase) for phase in install],
         members=list(experiment.members),
+        began=round(time.time(), 3),
         planted=[
             events.PlantedFile(one.decoy, _place(file.path, who), file.weight)
             for one in planted

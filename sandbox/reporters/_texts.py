@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,8 @@ _COMMAND = re.compile(
 
 LONG = 300
 """Characters of a hostile text that a reader may want; the JSON report has it whole."""
+MOST_SECONDS = 1e11
+"""Since 1970: the year has four digits until then."""
 
 
 def plain(text: str, limit: int = LONG) -> str:
@@ -30,6 +33,12 @@ def as_json(document: Any) -> str:
     # In two steps: the standard library's encoder is slow where it indents.
     text = msgspec.json.format(json.dumps(well_formed(document), ensure_ascii=True, allow_nan=False), indent=2)
     return text.replace("##[", "#\\u0023[") + "\n"
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as the formats want them, such as 2026-05-11T08:15:30.250Z."""
+    when = datetime.fromtimestamp(min(max(seconds, 0.0), MOST_SECONDS), UTC)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def percent_encoded(path: str) -> str:
