@@ -38,7 +38,7 @@ _FIRST_DATAGRAMS = 1 << 32
 
 class Gateway:
     """Everything outside the guest. `serve` runs once for each TCP connection, `datagram` for each datagram; `close`
-    looks at what only shows at the end, and must be called before the recorder is closed."""
+    looks at what only shows at the end, and must be called before the recorder is closed. `absent`: see `Policy`."""
 
     def __init__(
         self,
@@ -49,10 +49,11 @@ class Gateway:
         registry: policy.RegistryAnswerer | None,
         host_name: str,
         seed: bytes = b"",
+        absent: Sequence[str] = (),
     ) -> None:
         self._authority = authority
         self._names = dns.Names(host_name, seed)
-        self._policy = policy.Policy(World(bait), registry)
+        self._policy = policy.Policy(World(bait), registry, absent=absent)
         recogniser = Recogniser([token for item in bait for token in item.tokens])
         self._witness = Witness(recorder, recogniser, Pool(_MEMORY))
         self._web = Web(self._policy, self._names, self._witness)
