@@ -199,14 +199,9 @@ def _told(
     kind of phase, and nothing there is new: a finding shows only some of its evidence."""
     fresh = {(change.behaviour.package, change.behaviour.phase) for change in added if not change.seen.expected}
     seen = {key for report, one in zip(old, before, strict=True) for _, key in _keys(report, one)}
-    given: set[str] = set()
     for report, one in zip(new, after, strict=True):
         for finding, key in _keys(report, one):
-            told = Told(finding=finding, known=key in seen and key[-2:] not in fresh)
-            text = f"{key} {finding.title}"
-            if text not in given:
-                given.add(text)
-                yield told
+            yield Told(finding=finding, known=key in seen and key[-2:] not in fresh)
 
 
 def _keys(report: PackageReport, recording: Recording) -> Iterator[tuple[Finding, tuple[str, ...]]]:

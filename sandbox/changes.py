@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container
 from itertools import islice
 from typing import Literal
 
@@ -19,12 +21,14 @@ _STRENGTH = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One package to look at. `previous` are the versions that it had (`1.0.0, 1.2.0`), empty for a new one; the same
-    version where something else changed. `detail` says what, in words, where the reason alone does not."""
+    version where something else changed. `detail` says what, in words, where the reason alone does not. `earlier` is
+    the one of the older lockfile to compare this one with, None for a new package."""
 
     entry: Locked
     reason: Reason
     previous: str = ""
     detail: str = ""
+    earlier: Locked | None = None
 
     def origin(self, lock: Lock) -> Origin:
         """Where `lock`, the newer one, names it, and why it is looked at."""
@@ -56,10 +60,9 @@ def compare(before: Lock | None, after: Lock) -> Changes:
     earlier = _Earlier(before)
     same_format = before is not None and before.format == after.format
     changes: list[Change] = []
-    kept: set[tuple[str, str, str]] = set()
+    kept = {(entry.ecosystem, entry.name, entry.version) for entry in after.entries}
     for entry in after.entries:
-        kept.add((entry.ecosystem, entry.name, entry.version))
-        change = _change(earlier, entry, same_format)
+        change = _change(earlier, entry, same_format, kept)
         if change is not None:
             changes.append(change)
     gone = [
@@ -74,12 +77,12 @@ class _Earlier:
     """The older lockfile's entries, to be found quickly."""
 
     def __init__(self, lock: Lock | None) -> None:
-        self.versions: dict[tuple[str, str], dict[str, None]] = {}
+        self.versions: dict[tuple[str, str], dict[str, Locked]] = {}
         self.same: dict[tuple[str, str, str], list[Locked]] = {}
         self.equal: dict[tuple[str, str, str, str, str], Locked] = {}
         for entry in lock.entries if lock else ():
             versions = self.versions.setdefault((entry.ecosystem, entry.name), {})
-            versions[entry.version or entry.location] = None
+            versions.setdefault(entry.version or entry.location, entry)
             self.same.setdefault((entry.ecosystem, entry.name, entry.version), []).append(entry)
             self.equal[_identity(entry)] = entry
 
@@ -94,14 +97,18 @@ def _identity(entry: Locked) -> tuple[str, str, str, str, str]:
     return entry.ecosystem, entry.name, entry.version, entry.source, entry.location
 
 
-def _change(earlier: _Earlier, entry: Locked, same_format: bool) -> Change | None:
+def _change(
+    earlier: _Earlier, entry: Locked, same_format: bool, kept: Container[tuple[str, str, str]]
+) -> Change | None:
     versions = earlier.versions.get((entry.ecosystem, entry.name), {})
     if not versions:
         return Change(entry=entry, reason="new")
     same = earlier.like(entry)
     if not same:
         more = f" and {len(versions) - _MOST_TOLD} more" if len(versions) > _MOST_TOLD else ""
-        return Change(entry=entry, reason="changed", previous=", ".join(islice(versions, _MOST_TOLD)) + more)
+        told = ", ".join(islice(versions, _MOST_TOLD)) + more
+        nearest = _nearest(entry, list(islice(versions.values(), _MOST_COMPARED)), kept)
+        return Change(entry=entry, reason="changed", previous=told, earlier=nearest)
     # One earlier mention that says the same is enough; else the nearest one, from the same place, is spoken of.
     results = [_difference(one, entry, same_format) for one in same]
     if any(result is None for result in results):
@@ -109,7 +116,21 @@ def _change(earlier: _Earlier, entry: Locked, same_format: bool) -> Change | Non
     found = results[0]
     assert found is not None
     reason, detail = found
-    return Change(entry=entry, reason=reason, previous=entry.version or same[0].location, detail=detail)
+    return Change(
+        entry=entry, reason=reason, previous=entry.version or same[0].location, detail=detail, earlier=same[0]
+    )
+
+
+def _nearest(entry: Locked, versions: list[Locked], kept: Container[tuple[str, str, str]]) -> Locked:
+    """Of several versions the one that this one most likely takes the place of: gone, and the last before it."""
+    gone = [one for one in versions if (one.ecosystem, one.name, one.version) not in kept] or versions
+    lower = [one for one in gone if _numbers(one) <= _numbers(entry)]
+    return max(lower, key=_numbers) if lower else min(gone, key=_numbers)
+
+
+def _numbers(entry: Locked) -> list[int]:
+    """A version's numbers. The order is rough, and enough to choose one to show."""
+    return [int(text) for text in re.findall(r"[0-9]{1,18}", re.split(r"[-+]", entry.version)[0])]
 
 
 def _difference(before: Locked, after: Locked, same_format: bool) -> tuple[Reason, str] | None:

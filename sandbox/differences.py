@@ -65,14 +65,20 @@ def _named(side: Side) -> str:
 
 
 def _findings(findings: Sequence[Told]) -> Iterator[str]:
+    """Each once, with all the phases that it was made in."""
+    alike: dict[tuple[str, str, str, str, bool], list[Told]] = {}
     for told in findings:
-        finding = told.finding
+        one = told.finding
+        alike.setdefault((one.verdict, one.rule, one.title, one.package, told.known), []).append(told)
+    for group in alike.values():
+        told, finding = group[0], group[0].finding
+        phases = dict.fromkeys(shorten(one.finding.phase, 60) for one in group)
         known = ""
         if told.known:
             known = " (the old version too" + ("; that excuses nothing)" if finding.verdict == "malicious" else ")")
         yield ""
         yield f"  {finding.verdict}: {finding.title}{known}"
-        yield f"    rule {finding.rule}, by {finding.package or 'an unknown package'}, in {shorten(finding.phase, 60)}"
+        yield f"    rule {finding.rule}, by {finding.package or 'an unknown package'}, in {', '.join(phases)}"
 
 
 def _part(title: str, changes: Sequence[Change]) -> Iterator[str]:

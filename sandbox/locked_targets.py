@@ -47,6 +47,24 @@ class Places(msgspec.Struct, frozen=True):
     by_digest: bool = False
 
 
+class Earlier(msgspec.Struct, frozen=True):
+    """The version before a change, and how it is run; or why it is not."""
+
+    version: str
+    target: Target | Unchecked
+
+    @property
+    def can_run(self) -> bool:
+        """Whether there is something to run."""
+        return isinstance(self.target, Target)
+
+    def without_project_settings(self) -> Earlier:
+        """The same, where the current directory's `.npmrc` has no say."""
+        if isinstance(self.target, Unchecked):
+            return self
+        return Earlier(self.version, msgspec.structs.replace(self.target, project_settings=False))
+
+
 def places(registries: Registries, top: Path | None) -> Places:
     """`Places` of this machine. Nothing is contacted."""
     index, files = pip_settings.pip_default()
@@ -75,6 +93,16 @@ def target(entry: Locked, where: Places) -> Target | Unchecked:
                 f"it is fetched from an address of its own ({shown(entry.location)}): download it and run "
                 "`baitbox check FILE`"
             )
+
+
+def earlier(before: Locked, after: Locked, where: Places) -> Earlier:
+    """How the older lockfile's entry is run: from a registry, at its exact version and digests, or not at all."""
+    found = target(before, where)
+    if isinstance(found, Target) and found.kind != "registry":
+        found = Unchecked("it is a local path, and what was there before is not at hand")
+    if isinstance(found, Target) and not before.digests and before.version == after.version:
+        found = Unchecked("the older lockfile pins no digest of it, so what it was cannot be told")
+    return Earlier(before.version or before.location, found)
 
 
 def _from_registry(entry: Locked, where: Places) -> Target | Unchecked:

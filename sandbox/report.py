@@ -39,6 +39,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     decoys: tuple[str, ...] = ()
     ways_out: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    novelty: Literal["", "new", "known"] = ""
+    """Beside the version before the change: `known` where that one gave the same, and did all that this one does there.
+    Empty where nothing was compared. It is told, and never changes a verdict."""
 
 
 class PhaseCoverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +84,23 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     direct: bool = False
 
 
+class Previous(msgspec.Struct, frozen=True, kw_only=True):
+    """The version before the change, beside which this one was looked at. It is told, and never changes a verdict.
+    `problem` is why nothing could be compared: then no finding is called new or known. `missing` is what was not seen
+    of it, so that something called new may not be. `new` is what this version does, that one did not, and no profile
+    expects, one line each, of which `more` are left out."""
+
+    version: str
+    purl: str = ""
+    digest: str = ""
+    verdict: Literal["", "clean", "suspicious", "malicious", "inconclusive"] = ""
+    stored: str = ""
+    problem: str = ""
+    missing: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    more: int = 0
+
+
 class Note(msgspec.Struct, frozen=True, kw_only=True):
     """Something about a lockfile that the reader must know and that is no package's finding: an entry that cannot be
     run, and why. Never left out of a report."""
@@ -105,6 +125,8 @@ class PackageReport(msgspec.Struct, frozen=True, kw_only=True):
     recordings: tuple[str, ...] = ()
     origins: tuple[Origin, ...] = ()
     """Where lockfiles name it; empty for a target of its own."""
+    previous: Previous | None = None
+    """What was compared with it; None where nothing was: a new package, a clean one, a target of its own."""
     stored: str = ""
     """When it was run (ISO 8601, UTC) where this is a stored result; empty where it was run now."""
 

@@ -19,6 +19,7 @@ from sandbox.report import (
     Origin,
     PackageReport,
     PhaseCoverage,
+    Previous,
     Provenance,
     Report,
     Tool,
@@ -143,6 +144,41 @@ GATE = report(
 )  # fmt: skip
 
 
+COMPARED = report(
+    "malicious",
+    package(
+        "left-pod", "1.1.0", "malicious", Origin(file=LOCK, line=12, reason="changed", previous="1.0.0", direct=True),
+        findings=(
+            finding(novelty="known"), finding(phase="import:left-pod (require)", novelty="new"),
+            finding(
+                rule="unexpected_host", title=f"reached hosts that no profile expects: {COLLECTOR}", severity="medium",
+                confidence="medium", verdict="suspicious", attack=("T1071.001",), decoys=(), novelty="known",
+            ),
+        ),
+        previous=Previous(
+            version="1.0.0", purl="pkg:npm/left-pod@1.0.0", digest="sha512:" + "0c" * 64, verdict="malicious",
+            stored="2026-11-24T03:00:00Z", missing=("the phase import:x did not run",),
+            new=("send ssh body collector.test, by left-pod, in import", "lookup x.test, by left-pod, in import"),
+            more=3,
+        ),
+    ),
+    package(
+        "lost-pod", "2.0.0", "suspicious", Origin(file=LOCK, line=40, reason="changed", previous="1.9.0"),
+        findings=(finding(verdict="suspicious", rule="unexpected_host", title="reached hosts", decoys=()),),
+        previous=Previous(version="1.9.0", problem="registry.test has no version 1.9.0"),
+    ),
+    package(
+        "half-pod", "2.0.0", "inconclusive", Origin(file=LOCK, line=50, reason="changed", previous="1.0.0"),
+        coverage=coverage("the recording was cut"),
+        previous=Previous(
+            version="1.0.0", purl="pkg:npm/half-pod@1.0.0", digest="sha512:" + "0d" * 64, verdict="clean",
+            new=("run ./helper --quiet, by half-pod, in install",),
+        ),
+    ),
+)  # fmt: skip
+"""A gate that compared packages with the versions before the change."""
+
+
 def thief() -> tuple[Report, dict[str, events.Recording]]:
     """A package whose script reads bait, sends it, drops a program and runs it; and what was recorded of that."""
     story = Story(package="left-pod", version="1.0.0", target="npm:left-pod")
@@ -225,7 +261,7 @@ def hostile(texts: Sequence[str]) -> Report:
         return Finding(
             rule=text(), title=text(), severity="high", confidence="low", verdict=verdict, package=text(),
             phase=text(), attack=(text(),), decoys=(text(),), ways_out=(text(), f"dns {text()}"),
-            evidence=(evidence(), evidence()),
+            evidence=(evidence(), evidence()), novelty="known" if verdict == "malicious" else "new",
         )  # fmt: skip
 
     def one(verdict: Any) -> PackageReport:
@@ -240,6 +276,17 @@ def hostile(texts: Sequence[str]) -> Report:
             purl=text(), target=text(), digest=text(), verdict=verdict, findings=findings, expected=(text(),),
             coverage=covered, provenance=Provenance(status="invalid", detail=text()), recordings=(text(),),
             origins=tuple(Origin(file=text(), line=3, reason=reason, previous=text()) for reason in reasons),
+            previous=before(verdict),
+        )  # fmt: skip
+
+    def before(verdict: Any) -> Previous | None:
+        if verdict == "clean":
+            return None
+        if verdict == "inconclusive":
+            return Previous(version=text(), problem=text())
+        return Previous(
+            version=text(), purl=text(), digest=text(), verdict="clean", stored=text(), missing=(text(),),
+            new=(text(), text()), more=1,
         )  # fmt: skip
 
     verdicts: list[Any] = ["malicious", "suspicious", "inconclusive", "clean"]

@@ -57,6 +57,30 @@ def test_a_second_version_of_a_package_is_changed_from_the_ones_there_were() -> 
     assert (change.entry.version, change.previous) == ("3.0.0", "1.0.0, 2.0.0")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "wanted"),
+    [
+        (["1.0.0"], ["1.1.0"], "1.0.0"),
+        (["1.0.0", "2.0.0"], ["1.0.0", "2.0.0", "3.0.0"], "2.0.0"),
+        (["1.0.0", "2.0.0"], ["1.1.0", "2.0.0"], "1.0.0"),
+        (["1.9.0", "1.10.0", "3.0.0"], ["2.0.0"], "1.10.0"),
+        (["3.0.0", "2.0.0"], ["1.0.0"], "2.0.0"),
+        (["2.0.0-rc.1", "1.9.0"], ["2.0.0"], "2.0.0-rc.1"),
+        (["not a version", "1.0.0"], ["1.1.0"], "1.0.0"),
+    ],
+)
+def test_a_changed_package_is_compared_with_the_version_that_it_takes_the_place_of(
+    before: list[str], after: list[str], wanted: str
+) -> None:
+    found = compare(lock(*(npm("a", one) for one in before)), lock(*(npm("a", one) for one in after)))
+    assert [one.earlier.version for one in found.changes if one.earlier is not None] == [wanted]
+
+
+def test_a_new_package_has_nothing_before_it_and_a_moved_one_itself() -> None:
+    found = compare(lock(npm("a", "1.0.0", A)), lock(npm("a", "1.0.0", B), npm("b", "1.0.0", B)))
+    assert [one.earlier for one in found.changes] == [npm("a", "1.0.0", A), None]
+
+
 def test_the_same_content_from_elsewhere_is_unchanged() -> None:
     assert (
         changed(npm("a", "1.0.0", A, location="https://r.test/a"), npm("a", "1.0.0", A, location="https://m.test/a"))

@@ -54,6 +54,17 @@ def test_what_is_new_and_unexpected_stands_first() -> None:
     assert "nothing is new" not in text
 
 
+def test_a_finding_of_several_phases_is_told_once_with_all_of_them() -> None:
+    one = told("suspicious", known=True)
+    other = Told(finding=msgspec.structs.replace(one.finding, phase="import:x (require)"), known=True)
+    new = Told(finding=msgspec.structs.replace(one.finding, phase="shell"), known=False)
+    text = as_text(difference(findings=(one, other, new)))
+    assert text.count("took it") == 2
+    assert "in install, import:x (require)\n" in text
+    assert "in shell\n" in text
+    assert len(json.loads(as_json(difference(findings=(one, other, new))))["findings"]) == 3
+
+
 def test_a_known_malicious_finding_is_said_to_excuse_nothing() -> None:
     text = as_text(difference("malicious", findings=(told("malicious", known=True), told("suspicious", known=True))))
     assert "malicious: took it (the old version too; that excuses nothing)" in text

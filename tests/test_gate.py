@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from git_repository import Repository
 from locks import digest, integrity, npm_lock, package, requirements
 
-from sandbox import cli, gate, progress, report, schedule
+from sandbox import cli, gate, previous, progress, report, schedule
 from sandbox.errors import RegistryError, TargetError, UnfitError, UsageError
 from sandbox.gate import Compared
 from sandbox.report import Origin
@@ -118,6 +119,38 @@ def test_a_worse_behaviour_outranks_a_moved_digest(repository: Repository, asked
     ANSWERS["left-words"] = "malicious"
     outcome = checked(gate.compare(base="HEAD"))
     assert (outcome.report.verdict, code(outcome)) == ("malicious", 11)
+
+
+def test_the_version_before_is_given_with_its_digest_and_what_is_told_of_it_counts_for_nothing(
+    repository: Repository, asked: list[Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[previous.Subject] = []
+
+    def compare(every: Sequence[previous.Subject], settings: Settings, display: object) -> list[report.PackageReport]:
+        given.extend(every)
+        told = report.Previous(version="1.0.0", verdict="malicious", new=("send ssh body x.test",))
+        return [msgspec.structs.replace(one.report, previous=told) for one in every]
+
+    monkeypatch.setattr(previous, "compare", compare)
+    newer = npm_lock({"left-words": package("1.1.0", B), "new-words": package("1.0.0")})
+    repository.write({"package-lock.json": newer})
+    checked(gate.compare(base="HEAD"))
+    assert given == []  # all of it is clean
+    ANSWERS["left-words"] = "suspicious"
+    repository.write({".npmrc": "registry=https://elsewhere.test/\n"})
+    repository.commit({})
+    outcome = checked(gate.compare(base="HEAD~1"))
+    changed, new = given
+    assert changed.earlier is not None
+    assert isinstance(changed.earlier.target, Target)
+    assert (changed.earlier.version, changed.earlier.target.digests) == ("1.0.0", (digest(A),))
+    assert not changed.earlier.target.project_settings  # the change has no say here either
+    assert (new.earlier, new.report.verdict) == (None, "clean")
+    found = by_target(outcome)["npm:left-words@1.1.0"]
+    assert (found.verdict, outcome.report.verdict, code(outcome)) == ("suspicious", "suspicious", 10)
+    assert found.previous is not None
+    assert found.previous.new == ("send ssh body x.test",)
+    assert found.origins[0].previous == "1.0.0"
 
 
 def test_what_is_not_what_the_lockfile_says_is_in_the_report_and_exits_3(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.locked_targets import Places, Unchecked, places, target
+from sandbox.locked_targets import Earlier, Places, Unchecked, earlier, places, target
 from sandbox.lockfiles import Locked, Source
 from sandbox.registries import Registries, Registry
 from sandbox.targets import Target
@@ -42,6 +42,35 @@ def test_a_locked_package_is_its_exact_version_with_its_digests() -> None:
         text="pypi:left-words==1.0+cpu", ecosystem="pypi", name="left-words", requested="==1.0+cpu",
         extras=("fast", "x"),
     )  # fmt: skip
+
+
+def test_the_version_before_is_run_at_its_exact_version_and_digests() -> None:
+    found = earlier(npm(digests=(DIGEST,)), npm(version="2.0.0"), WHERE)
+    assert found == Earlier("1.0.0", target(npm(digests=(DIGEST,)), WHERE))
+    assert isinstance(found.target, Target)
+    assert (found.can_run, found.target.digests, found.target.requested) == (True, (DIGEST,), "1.0.0")
+    without = found.without_project_settings()
+    assert without == Earlier("1.0.0", msgspec.structs.replace(found.target, project_settings=False))
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (npm(version="", source="git", location="git+ssh://x.test/y#0"), "git checkout"),
+        (npm(version="2.0.0"), "pins no digest"),  # the same version: what the registry has now proves nothing
+        (npm(source="file", location="words"), "not at hand"),
+        (npm(location="https://other.test/x.tgz", digests=(DIGEST,)), "other.test"),
+    ],
+)
+def test_a_version_before_that_cannot_be_had_says_why(tmp_path: Path, before: Locked, words: str) -> None:
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "package.json").write_text("{}")
+    where = msgspec.structs.replace(WHERE, folder=tmp_path, top=tmp_path)
+    found = earlier(before, npm(version="2.0.0"), where)
+    assert isinstance(found.target, Unchecked)
+    assert words in found.target.why
+    assert (found.can_run, found.without_project_settings()) == (False, found)
+    assert found.version
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ THIEF, RECORDED = samples.thief()
 CLEAN = samples.report("clean", samples.package("left-pod", "1.0.0", "clean", recordings=(samples.RECORDING,)))
 SAMPLES = {
     "gate": (samples.GATE, {}),
+    "compared": (samples.COMPARED, {}),
     "thief": (THIEF, RECORDED),
     "clean": (CLEAN, {samples.RECORDING: samples.honest()}),
     "hostile": (samples.hostile(samples.INJECTIONS), {}),

@@ -98,6 +98,7 @@ SAMPLES = {
 }  # fmt: skip
 
 SAMPLES["gate"] = report_samples.GATE
+SAMPLES["compared"] = report_samples.COMPARED
 _encodable = [one for one in report_samples.INJECTIONS if "\ud800" not in one]
 SAMPLES["hostile everywhere"] = report_samples.hostile(_encodable)
 

@@ -36,7 +36,7 @@ STARTS_PROGRAMS = ("process", "backends")
 REACHES_OUT = ("fetch", "upstream", "gateway.registry")
 ONLY_IMPORTED_BY = {
     "cli": ("__main__",),
-    "schedule": ("cli", "commands", "gate", "scan"),
+    "schedule": ("cli", "commands", "gate", "previous", "scan"),
     "pipeline": ("cli", "commands", "scan", "scan_memory", "schedule", "together"),
 }
 VAGUE = re.compile(r"(?:^|_)(?:utils?|helpers?|common|managers?)(?:_|$)")

@@ -8,6 +8,7 @@ from sandbox.report import Coverage, Finding, PackageReport, Verdict
 from sandbox.reporters import _html_drawing
 from sandbox.reporters._html_flows import Flow
 from sandbox.reporters._html_markup import Markup, joined, tag
+from sandbox.reporters._packages import compared, novelty
 from sandbox.reporters._texts import clean_words
 
 SIGNS: dict[Verdict, str] = {"malicious": "\u2716", "suspicious": "\u25b2", "inconclusive": "?", "clean": "\u2714"}
@@ -56,6 +57,7 @@ def section(
     body = joined(
         _head(package),
         _findings(package.findings, identity),
+        _compared(package),
         _paths(flows, more_flows, identity),
         _not_seen(package.coverage),
         _beside(package),
@@ -94,6 +96,7 @@ def _finding(finding: Finding, identity: str) -> Markup:
     rows = [
         ("by", finding.package or "an unknown package"),
         ("in", finding.phase or "no phase"),
+        ("beside the version before", novelty(finding)),
         ("bait", ", ".join(finding.decoys)),
         ("way out", ", ".join(finding.ways_out)),
         ("rule", f"{finding.rule}, severity {finding.severity}, confidence {finding.confidence}"),
@@ -120,6 +123,15 @@ def _finding(finding: Finding, identity: str) -> Markup:
         class_=f"finding {finding.verdict}",
         aria_labelledby=identity,
     )
+
+
+def _compared(package: PackageReport) -> Markup | None:
+    """What came of the comparison with the version before."""
+    first, *rest = [*compared(package), ""]
+    if not first:
+        return None
+    new = tag("ul", [tag("li", text) for text in rest[:-1]]) if rest[:-1] else None
+    return joined(tag("h3", "Beside the version before"), tag("p", first), new)
 
 
 def _paths(flows: Sequence[Flow], more: int, identity: str) -> Markup | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from packageurl import PackageURL
@@ -77,10 +77,38 @@ def how_direct(package: PackageReport) -> str:
     return "direct" if any(origin.direct for origin in package.origins) else "transitive"
 
 
+def novelty(finding: Finding) -> str:
+    """What to say of a finding beside the version before the change; empty where nothing was compared."""
+    if finding.novelty == "known":
+        excuse = ", which excuses nothing" if finding.verdict == "malicious" else ""
+        return f"known: the version before did the same{excuse}"
+    return "new: the version before did not do the same" if finding.novelty else ""
+
+
+def compared(package: PackageReport) -> Iterator[str]:
+    """What came of the comparison with the version before the change, a line each, the first of which says whether
+    there was one. Hostile."""
+    previous = package.previous
+    if previous is None:
+        return
+    version = previous.version or "the version before"
+    if previous.problem:
+        yield f"not compared with {version}, so nothing is called known: {previous.problem}"
+        return
+    stored = f", run at {previous.stored}" if previous.stored else ""
+    counted = Counter(finding.novelty for finding, _ in alike(package.findings))
+    figures = f"findings: {counted['new']} new, {counted['known']} known"
+    yield f"compared with {version} ({previous.verdict}{stored}): {figures}"
+    yield from (f"new behaviour: {text}" for text in previous.new)
+    if previous.more:
+        yield f"and {previous.more} more that are new (`baitbox diff` lists them)"
+    yield from (f"not seen of {version}, so what is called new may not be: {text}" for text in previous.missing)
+
+
 def alike(findings: Iterable[Finding]) -> list[Alike]:
     """Findings that differ only in the phase, as the first of them and the phases. The JSON report has them all."""
-    groups: dict[tuple[str, str, str, str], Alike] = {}
+    groups: dict[tuple[str, str, str, str, str], Alike] = {}
     for finding in findings:
-        key = (finding.verdict, finding.rule, finding.title, finding.package)
+        key = (finding.verdict, finding.rule, finding.title, finding.package, finding.novelty)
         groups.setdefault(key, (finding, []))[1].append(finding.phase or "no phase")
     return list(groups.values())

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sandbox.report import Origin, PackageReport, Report, Verdict
+from sandbox.report import Finding, Origin, PackageReport, Report, Verdict
 from sandbox.reporters import Recordings, Reporter
-from sandbox.reporters._packages import alike, counts, reason, shown, worst_first
+from sandbox.reporters._packages import alike, compared, counts, novelty, reason, shown, worst_first
 from sandbox.reporters._texts import plain
 
 MOST = 10
@@ -52,12 +52,17 @@ def _shown(level: str, annotations: Sequence[str]) -> Iterator[str]:
 def _annotation(level: str, package: PackageReport) -> str:
     origin = package.origins[0] if package.origins else _NOWHERE
     because = f" ({reason(origin)})" if origin.file else ""
-    said = [finding.title for finding, _ in alike(package.findings)] or list(package.coverage.missing)
+    said = [_said(finding) for finding, _ in alike(package.findings)] or list(package.coverage.missing)
     lines = [plain(text, 400) for text in said[:_MANY]] or ["no reason was given"]
     if len(said) > _MANY:
         lines.append(f"and {len(said) - _MANY} more")
+    lines += [plain(text, 400) for text in compared(package)][:1]
     title = plain(f"baitbox: {package.verdict}: {shown(package)}{because}", 150)
     return command(level, "\n".join(lines), file=origin.file, line=origin.line, title=title)
+
+
+def _said(finding: Finding) -> str:
+    return f"{finding.title} ({novelty(finding)})" if finding.novelty else finding.title
 
 
 def command(level: str, message: str, *, file: str = "", line: int = 0, title: str = "") -> str:

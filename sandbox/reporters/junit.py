@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from sandbox.report import Note, PackageReport, Report
 from sandbox.reporters import Recordings, Reporter
-from sandbox.reporters._packages import alike, how_direct, identity, place, reason, shown
+from sandbox.reporters._packages import alike, compared, how_direct, identity, novelty, place, reason, shown
 from sandbox.reporters._texts import plain
 
 MOST_LINES = 100
@@ -81,6 +81,8 @@ def _findings(package: PackageReport) -> Iterator[str]:
         yield f"{finding.verdict}: {finding.title}"
         yield f"    rule {finding.rule}, severity {finding.severity}, confidence {finding.confidence}"
         yield f"    by {finding.package or 'an unknown package'}, in {', '.join(phases)}"
+        if finding.novelty:
+            yield f"    {novelty(finding)}"
         for item in finding.evidence:
             yield f"    {f'{item.at:.3f} s: ' if item.line else ''}{item.text}"
 
@@ -92,6 +94,7 @@ def _output(package: PackageReport) -> Iterator[str]:
     yield f"digest: {package.digest or 'unknown'}"
     for origin in package.origins:
         yield f"{how_direct(package)}, {reason(origin)} in {place(origin.file, origin.line)}"
+    yield from compared(package)
     if package.stored:
         yield f"from the store: it was run at {package.stored}"
     for phase in package.coverage.phases:

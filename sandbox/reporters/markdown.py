@@ -14,7 +14,17 @@ from collections.abc import Iterable, Sequence
 
 from sandbox.report import Evidence, Finding, Note, Origin, PackageReport, Report, Verdict
 from sandbox.reporters import Recordings, Reporter
-from sandbox.reporters._packages import alike, counts, how_direct, place, reason, shown, worst_first
+from sandbox.reporters._packages import (
+    alike,
+    compared,
+    counts,
+    how_direct,
+    novelty,
+    place,
+    reason,
+    shown,
+    worst_first,
+)
 from sandbox.reporters._texts import clean_words, plain
 
 MOST_BYTES = 60_000
@@ -101,7 +111,7 @@ def _because(origin: Origin) -> str:
 
 def _findings(report: Report, budget: int) -> str:
     """What was found, a block for each package, the worst one unfolded; as much as `budget` bytes hold."""
-    packages = [package for package in worst_first(report.packages) if package.findings]
+    packages = [package for package in worst_first(report.packages) if package.findings or package.previous]
     if not packages:
         return ""
     title = "### Findings\n\n"
@@ -124,6 +134,7 @@ def _package(package: PackageReport, *, unfolded: bool = False, most: int = _MAN
         lines += _finding(finding, phases, most)
     if len(groups) > most:
         lines.append(f"\nand {len(groups) - most} more findings; {_ELSEWHERE}")
+    lines += _compared(package, most)
     return "\n".join(lines) + "\n\n</details>\n\n"
 
 
@@ -133,12 +144,24 @@ def _finding(finding: Finding, phases: Sequence[str], most: int) -> Iterable[str
     yield f"* {finding.verdict}: {code(finding.title, 200)}"
     yield f"  * rule {code(finding.rule, 60)}, severity {finding.severity}, confidence {finding.confidence}{attack}"
     yield f"  * by {code(finding.package or 'an unknown package', 120)}, in {in_phases}"
+    if finding.novelty:
+        yield f"  * {novelty(finding)}"
     if finding.decoys:
         yield f"  * bait: {code(', '.join(finding.decoys), 120)}"
     if finding.ways_out:
         yield f"  * way out: {code(', '.join(finding.ways_out), 200)}"
     for item in finding.evidence[:most]:
         yield f"  * {_evidence(item)}"
+
+
+def _compared(package: PackageReport, most: int) -> Iterable[str]:
+    """What came of the comparison with the version before."""
+    first, *rest = [*compared(package), ""]
+    if first:
+        yield f"\n* the version before: {code(first, _SENTENCE)}"
+        yield from (f"  * {code(text, 200)}" for text in rest[:-1][:most])
+        if len(rest) - 1 > most:
+            yield f"  * and {len(rest) - 1 - most} more; {_ELSEWHERE}"
 
 
 def _evidence(item: Evidence) -> str:

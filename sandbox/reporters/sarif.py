@@ -17,7 +17,16 @@ from typing import Any
 from sandbox import digest_moved, discovery
 from sandbox.report import Confidence, Evidence, Finding, Note, Origin, PackageReport, Report, Severity
 from sandbox.reporters import Recordings, Reporter
-from sandbox.reporters._packages import counts, how_direct, not_checked, reason, shown, worst_first
+from sandbox.reporters._packages import (
+    compared,
+    counts,
+    how_direct,
+    not_checked,
+    novelty,
+    reason,
+    shown,
+    worst_first,
+)
 from sandbox.reporters._texts import as_json, percent_encoded, plain
 from sandbox.rules import Rule
 
@@ -141,10 +150,12 @@ def _of_package(package: PackageReport, rules: _Rules) -> Iterator[Json]:
         about = (finding.rule, finding.package, finding.phase, finding.verdict)
         text = f"{shown(package)} is {package.verdict}: {finding.title}."
         by = f" By {finding.package or 'an unknown package'} in {finding.phase or 'no phase'}{_because(package)}."
-        first = "".join(f" {_evidence(item)}." for item in finding.evidence[:3])
+        first = f" {novelty(finding).capitalize()}." if finding.novelty else ""
+        first += "".join(f" {_evidence(item)}." for item in finding.evidence[:3])
         yield {
             **rules.of(finding), "level": level, "message": _message(text + by + first, 1500),
-            **_where(package, about), "properties": {**_properties(package), **_finding_properties(finding)},
+            **_where(package, about), **_baseline(finding),
+            "properties": {**_properties(package), **_finding_properties(finding)},
         }  # fmt: skip
     if package.coverage.missing or (package.verdict != "clean" and not package.findings):
         name = package.verdict if not package.coverage.missing else "inconclusive"
@@ -154,6 +165,13 @@ def _of_package(package: PackageReport, rules: _Rules) -> Iterator[Json]:
             **rules.named(name, _VERDICT_RULES[name]), "level": _level(package), "message": _message(text, 1500),
             **_where(package, (name,)), "properties": _properties(package),
         }  # fmt: skip
+
+
+def _baseline(finding: Finding) -> Json:
+    """Beside the version before. Viewers may hide what is unchanged, so nothing malicious is ever called that."""
+    if finding.novelty == "known" and finding.verdict != "malicious":
+        return {"baselineState": "unchanged"}
+    return {"baselineState": "new"} if finding.novelty == "new" else {}
 
 
 def _evidence(item: Evidence) -> str:
@@ -223,11 +241,13 @@ def _properties(package: PackageReport) -> Json:
         "purl": plain(package.purl, 400), "digest": plain(package.digest, 200), "verdict": package.verdict,
         "target": plain(package.target, 400), "stored": plain(package.stored, 40),
         "recordings": [plain(path, 400) for path in package.recordings[:20]],
+        **({"compared": [plain(text, 400) for text in compared(package)]} if package.previous else {}),
     }  # fmt: skip
 
 
 def _finding_properties(finding: Finding) -> Json:
     return {
+        **({"novelty": finding.novelty} if finding.novelty else {}),
         "findingVerdict": finding.verdict, "severity": finding.severity, "confidence": finding.confidence,
         "package": plain(finding.package, 214), "phase": plain(finding.phase, 100),
         "attack": [plain(one, 60) for one in finding.attack], "decoys": [plain(one, 100) for one in finding.decoys],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sandbox.plaintext import escape
 from sandbox.report import Coverage, Finding, PackageReport, Report, Verdict
 from sandbox.reporters import Recordings, Reporter
-from sandbox.reporters._packages import alike, place, reason
+from sandbox.reporters._packages import alike, compared, novelty, place, reason
 from sandbox.reporters._texts import clean_words, commandless
 
 if TYPE_CHECKING:
@@ -98,9 +98,12 @@ def _package(page: _Page, package: PackageReport) -> None:
             _finding(page, finding, phases)
     lesser = [(finding, phases) for finding, phases in groups if finding.verdict != package.verdict]
     for finding, phases in lesser:
-        page.line(f"also {finding.verdict}: {finding.title} ({finding.rule}, in {', '.join(phases)})", "yellow", 2)
+        known = f"; {novelty(finding)}" if finding.novelty else ""
+        where = f"{finding.rule}, in {', '.join(phases)}"
+        page.line(f"also {finding.verdict}: {finding.title} ({where}{known})", "yellow", 2)
     if lesser:
         page.gap()
+    _compared(page, package)
     _missing(page, package)
     _coverage(page, package.coverage)
     _expected(page, package)
@@ -123,6 +126,8 @@ def _finding(page: _Page, finding: Finding, phases: list[str]) -> None:
     attack = f", ATT&CK {' '.join(finding.attack)}" if finding.attack else ""
     page.line(f"rule {finding.rule}: severity {finding.severity}, confidence {finding.confidence}{attack}", "dim", 4)
     page.line(f"by {finding.package or 'an unknown package'}, in {', '.join(phases)}", indent=4)
+    if finding.novelty:
+        page.line(novelty(finding), indent=4)
     if finding.decoys:
         page.line(f"bait: {', '.join(finding.decoys)}", indent=4)
     if finding.ways_out:
@@ -134,6 +139,11 @@ def _finding(page: _Page, finding: Finding, phases: list[str]) -> None:
             continue
         page.line(f"{item.at:8.3f}s  {item.text}{who}  [line {item.line}]", indent=4)
     page.gap()
+
+
+def _compared(page: _Page, package: PackageReport) -> None:
+    for number, text in enumerate(compared(package)):
+        page.line(f"- {text}" if number else text, indent=4 if number else 2)
 
 
 def _missing(page: _Page, package: PackageReport) -> None:

@@ -102,7 +102,7 @@ _report_decoder = msgspec.json.Decoder(PackageReport)
 
 def plain_report(report: PackageReport) -> PackageReport:
     """A report without what belongs to one invocation alone."""
-    return msgspec.structs.replace(report, stored="", recordings=(), origins=())
+    return msgspec.structs.replace(report, stored="", recordings=(), origins=(), previous=None)
 
 
 def pack_report(report: PackageReport) -> bytes:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sandbox import events
-from tests.git_repository import Repository
-from tests.integration.command_line import Ended, Machine, orphans_come_here, still_running
+from tests.integration.command_line import Machine, orphans_come_here, still_running
+from tests.integration.gate_change import Change
 from tests.locks import digest, npm_lock, package, requirements
 from tests.packages import build
 from tests.packages.registry import Registry
@@ -48,36 +47,6 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         build.sdist(folder, "plain-words", {"setup.py": "from setuptools import setup\n", "plain_words.py": "x = 1\n"}),
     ]  # fmt: skip
     return {path.name: path for path in made}
-
-
-class Change:
-    """A repository on a machine, and the gate run in it."""
-
-    def __init__(self, machine: Machine, registry: Registry, archives: Mapping[str, Path]) -> None:
-        self.machine = machine
-        self.registry = registry
-        self.repository = Repository(machine.root / "shop")
-        self._archives = archives
-
-    def entry(self, name: str, version: str, **more: Any) -> dict[str, Any]:
-        """What npm locks of a package that the registry has."""
-        file = f"{name}-{version}.tgz"
-        content = self._archives[file].read_bytes()
-        return package(version, content, resolved=f"{self.registry.npm_url}{name}/-/{file}", **more)
-
-    def content(self, file: str) -> bytes:
-        return self._archives[file].read_bytes()
-
-    def gate(self, *arguments: str, **more: str) -> Ended:
-        folder = ("env", "-C", str(self.repository.root))
-        return self.machine.run("gate", *arguments, wrapped=folder, timeout=240, **more)
-
-    def report(self, *arguments: str, code: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The JSON report, and its packages by target."""
-        ended = self.gate("--format", "json", *arguments)
-        assert ended.code == code, (ended.code, ended.stderr, ended.stdout)
-        whole = json.loads(ended.stdout)
-        return whole, {one["target"]: one for one in whole["packages"]}
 
 
 @pytest.fixture
