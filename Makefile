@@ -24,7 +24,7 @@ demo: .venv/ready ## Check two honest packages and two inert thieves, and show w
 	@tools/demo.sh
 
 test: .venv/ready ## The whole test suite: the unit tests, without a network where that can be had, then real guests
-	@BAITBOX_REQUIRE= $(PYTHON) tools/offline.py --or-online $(PYTHON) -m pytest -q -m "not ($(REAL))"
+	@BAITBOX_REQUIRE= $(PYTHON) tools/offline.py --or-online $(PYTHON) -m pytest -q $(SPREAD) -m "not ($(REAL))"
 	@BAITBOX_REQUIRE=$${BAITBOX_REQUIRE:+native,docker} $(PYTHON) -m pytest $(SPREAD) -m "($(REAL)) and together"
 	@$(PYTHON) -m pytest -m "($(REAL)) and not together"
 

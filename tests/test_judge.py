@@ -375,9 +375,9 @@ def test_a_large_recording_is_judged_fast() -> None:
         story.read(script, f"/home/dev/project/node_modules/d{number % 171}/f{number}.js")
     whole = story.end(1).whole()
     verdict(whole)
-    started = time.perf_counter()
+    started = time.thread_time()  # of the processor: others may be busy on it
     verdict(whole)
-    assert time.perf_counter() - started < 1.5  # 0.1 s on an idle machine
+    assert time.thread_time() - started < 1.5  # 0.1 s on an idle machine
 
 
 @pytest.mark.parametrize("depth", [3000])
