@@ -139,6 +139,8 @@ class Facts:
         self.binds: list[Noted] = []
         self.survivors: list[Noted] = []
         self.touched: list[tuple[int, events.DecoyTouched]] = []
+        self.printed: dict[int, bytes] = {}
+        """What phases printed on stderr, by the serials of their own processes."""
         self.lost: list[events.SensorLost] = []
         self.sensors: set[str] = set()
         self.ended: events.GuestEnded | None = None
@@ -211,6 +213,7 @@ class _Reader:
             events.PortBound: self.note(self.facts.binds),
             events.SurvivorFound: self.note(self.facts.survivors),
             events.DecoyTouched: self.touched,
+            events.OutputWritten: self.printed,
             events.SensorStarted: lambda _, event: self.facts.sensors.add(event.sensor),
             events.SensorLost: lambda _, event: self.facts.lost.append(event),
             events.GuestEnded: self.ended,
@@ -343,6 +346,10 @@ class _Reader:
         connection = self.on(event)
         connection.sent_decoys.append((line, event))
         self.facts.sent.append((line, event, connection))
+
+    def printed(self, _line: int, event: events.OutputWritten) -> None:
+        if event.stream == "stderr":
+            self.facts.printed[event.process] = self.facts.printed.get(event.process, b"") + event.data
 
     def touched(self, line: int, event: events.DecoyTouched) -> None:
         if event.by == "witness":

@@ -31,7 +31,7 @@ SENSOR_SOURCES = (
 """What makes the guest, its bait and its internet, and what sees."""
 JUDGE_SOURCES = (
     "deviations.py", "discovery.py", "events.py", "facts.py", "globs.py", "judge.py", "lineage.py", "paths.py",
-    "placeholders.py", "plaintext.py", "profiles.py", "report.py", "rules", "sheets.py",
+    "placeholders.py", "plaintext.py", "printed.py", "profiles.py", "report.py", "rules", "sheets.py",
 )  # fmt: skip
 """What makes a report of a recording."""
 

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from sandbox import printed
 from sandbox.deviations import Judged
 from sandbox.events import NOT_LOADED, Header, PhaseEnded, PlannedPhase, Recording
 from sandbox.facts import Facts, gather
@@ -156,13 +157,21 @@ def _coverage(facts: Facts, expectations: Expectations) -> tuple[list[PhaseCover
         if planned.either:
             groups.setdefault(planned.either, []).append(coverage.status == "ran" or bool(why))
         elif not counts and not why:
-            missing.append(f"the phase {shorten(planned.name, 100)} {coverage.detail}")
+            missing.append(f"the phase {shorten(planned.name, 100)} {coverage.detail}{_quoted(facts, planned.name)}")
     for name, results in groups.items():
         if not any(results):
-            missing.append(f"none of the {len(results)} ways to {shorten(name, 100)} succeeded")
+            first = next(planned.name for planned in facts.planned if planned.either == name)
+            said = _quoted(facts, first)
+            missing.append(f"none of the {len(results)} ways to {shorten(name, 100)} succeeded{said}")
     if not facts.plans:
         missing.append("what to run after the installation was never planned")
     return phases, [*missing, *lost(facts)], allowed[:_MOST_EXPECTED]
+
+
+def _quoted(facts: Facts, phase: str) -> str:
+    """What a phase printed about its failure, to stand after it."""
+    said = printed.told(facts, phase)
+    return f"; it printed: {said}" if said else ""
 
 
 def _raised(planned: PlannedPhase, end: PhaseEnded | None) -> bool:

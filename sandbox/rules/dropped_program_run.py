@@ -1,7 +1,8 @@
 """A program was run that did not come with the package.
 
 What: a package executed a file, or gave an interpreter a script, that it had itself written during this
-run, and that no compiler or linker made.
+run, and that no compiler or linker made. Scripts in the folder of a build are ordinary (a configure that is copied
+or written there), until something was received from a host that no profile expects.
 Why it matters: a dropper fetches its real payload after the scan. Run from a place for temporary files, or
 after something was received from a host that no profile expects, it is malicious; else suspicious.
 What to do: reject the package unless its profile can name the download and its reason.
@@ -39,7 +40,8 @@ def check(case: Case) -> Iterator[Finding]:
         program = actor.program
         if program is None or program.forked or actor.role != "package":
             continue
-        path = _dropped(case, program, line)
+        fetched = first_exit.get(actor.stem, line) < line
+        path = _dropped(case, program, line, fetched)
         if path and not _is_own_habit(case, path, program, actor, event.phase):
             deeds.append(case.deed("run", line, event, actor, subject=path))
     for group in by_package(deeds):
@@ -53,16 +55,20 @@ def check(case: Case) -> Iterator[Finding]:
         )
 
 
-def _dropped(case: Case, program: Program, line: int) -> str:
-    """The path that runs and that a package wrote before; empty where there is none."""
-    for path in (program.exe.removesuffix(" (deleted)"), program.script):
-        if path and _was_written(case, path, line):
-            return path
+def _dropped(case: Case, program: Program, line: int, fetched: bool) -> str:
+    """The path that runs and that a package wrote before; empty where there is none. `fetched`: something may have come
+    from an unexpected host."""
+    path = program.exe.removesuffix(" (deleted)")
+    if _was_written(case, path, line):
+        return path
+    if program.script and _was_written(case, program.script, line):
+        return "" if _is_build_script(case, program, fetched) else program.script
     if program.name in INTERPRETERS or program.name == "python":
         script = next((word for word in program.argv[1:] if not word.startswith("-")), "")
         if script and not any(word in ("-c", "-e", "-m", "-p", "--eval", "--print") for word in program.argv[1:4]):
             path = posixpath.normpath(posixpath.join(program.cwd, script))
-            if _is_outside(case, path) and _was_written(case, path, line):
+            inside = path.startswith(case.header.project + "/") or (_BUILD.match(path) and not fetched)
+            if not inside and _was_written(case, path, line):
                 return path
     return ""
 
@@ -89,9 +95,9 @@ def _is_builder(actor: Actor) -> bool:
     return program is not None and any(_BUILDERS.fullmatch(name) for name in program.names)
 
 
-def _is_outside(case: Case, path: str) -> bool:
-    """Scripts that a build writes for itself within its own folders are ordinary (configure, setuptools)."""
-    return not path.startswith(case.header.project + "/") and not _BUILD.match(path)
+def _is_build_script(case: Case, program: Program, fetched: bool) -> bool:
+    """A script in a build's own folder, and an interpreter of the system's for it (configure, setuptools)."""
+    return not fetched and bool(_BUILD.match(program.script)) and case.facts.table.is_system(program.exe)
 
 
 def _is_certain(case: Case, deed: Deed, first_exit: dict[int, int]) -> bool:

@@ -1,7 +1,9 @@
 """Files were written where a package has no business.
 
 What: a package made or changed files at home or in the system, outside temporary folders and the caches that
-profiles know; or, while it was installed or imported, in the project outside what is installed there.
+profiles know; or, while it was installed or imported, in the project outside what is installed there. A command that
+is run on purpose keeps its settings in a folder with its own name (`~/.thing`, `~/.config/thing`): that is none, unless
+the folder holds planted files, or what is put there may be a program.
 Why it matters: it is how state, payloads and loot are kept for later. Honest packages keep settings there,
 so it is suspicious and no more.
 What to do: look at what was written. A profile entry with the folder and the reason makes it ordinary.
@@ -9,6 +11,8 @@ What to do: look at what was written. A profile entry with the folder and the re
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator
 
 from sandbox.facts import Deed
@@ -16,6 +20,14 @@ from sandbox.report import Finding
 from sandbox.rules import Case, Rule, _places, grouped, listed
 
 _OUTSIDE = ("/etc/", "/usr/", "/opt/", "/var/", "/srv/", "/root/", "/boot/", "/lib/", "/bin/", "/sbin/", "/home/")
+_SETTINGS = ("/.", "/.config/", "/.local/share/", "/.local/state/")
+"""Where, below home, a program's folder begins with its name."""
+_PLAIN = re.compile(
+    r"\.?[a-z0-9_-]+"
+    r"|.*\.(?:json|ya?ml|toml|ini|cfg|conf|log|lock|db|sqlite3?|txt|md|tag|tmp|bak)(?:[.~-](?:tmp-?)?[0-9a-f]*)?",
+    re.IGNORECASE,
+)
+"""Names of files that hold settings, logs or state, and of such files before they are put in their place."""
 _MADE = ("made", "linked", "symlinked", "renamed", "truncated", "mode", "owner")
 
 
@@ -28,7 +40,8 @@ def check(case: Case) -> Iterator[Finding]:
         deed
         for deed in case.of("write", "change")
         if _is_outside(case, deed) and not deed.decoy and not any(matcher.find(deed.subject) for matcher in others)
-    ]
+        and not _is_settings(case, deed)
+    ]  # fmt: skip
     for group in grouped(deeds):
         yield case.finding(
             group,
@@ -48,6 +61,30 @@ def _is_outside(case: Case, deed: Deed) -> bool:
         inside = path.removeprefix(case.header.project + "/").partition("/")[0]
         return deed.actor.role == "package" and deed.kind != "run" and inside not in ("node_modules", ".venv")
     return path.startswith((case.header.home + "/", *_OUTSIDE))
+
+
+def _is_settings(case: Case, deed: Deed) -> bool:
+    """A command's own folder for its settings, logs and state, or a folder above it that was not there."""
+    path, made = deed.subject, deed.method == "made"
+    if deed.kind != "run" or deed.actor.role != "package" or not _PLAIN.fullmatch(posixpath.basename(path)):
+        return False
+    if deed.method in ("linked", "symlinked") or (deed.method == "mode" and deed.event.mode & 0o111):
+        return False
+    for name in _own_names(deed.actor.package):
+        for place in _SETTINGS:
+            folder = f"{case.header.home}{place}{name}"
+            if folder not in case.facts.watched and path.startswith(folder + "/"):
+                return True
+            if made and f"{folder}/".startswith(f"{path}/"):
+                return True
+    return False
+
+
+def _own_names(package: str) -> set[str]:
+    """What a package's program is called: `@thing/cli` and `thing-cli` are `thing`."""
+    scope, _, name = package.lower().removeprefix("@").rpartition("/")
+    names = {scope, name, name.removesuffix("-cli")} if scope else {name, name.removesuffix("-cli")}
+    return {one for one in names if len(one) > 2 and one not in ("cli", "config", "local")}
 
 
 RULE = Rule(
