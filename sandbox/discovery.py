@@ -14,12 +14,20 @@ def load(folder: str, attribute: str) -> dict[str, Any]:
 
     A module without it is a mistake of ours, and raises AttributeError: nothing is skipped in silence.
     """
-    package = importlib.import_module(f"sandbox.{folder}")
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
     found: dict[str, Any] = {}
-    for name in names:
+    for name in _modules(folder):
         module = importlib.import_module(f"sandbox.{folder}.{name}")
         if name.startswith("_"):
             continue
         found[name] = getattr(module, attribute)
     return found
+
+
+def count(folder: str) -> int:
+    """How many objects `load` would find, without importing them."""
+    return sum(not name.startswith("_") for name in _modules(folder))
+
+
+def _modules(folder: str) -> list[str]:
+    package = importlib.import_module(f"sandbox.{folder}")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))

@@ -67,7 +67,8 @@ def collect(found: Sequence[Found], registries: Registries) -> Items:
             )  # fmt: skip
             continue
         items.notes += one.lock.notes
-        where = msgspec.structs.replace(places, folder=one.path.parent, top=one.top)
+        by_digest = one.lock.format == "yarn_classic"
+        where = msgspec.structs.replace(places, folder=one.path.parent, top=one.top, by_digest=by_digest)
         own: dict[int, Item] = {}
         for entry in one.lock.entries:
             item = _add(items, one.name, entry, locked_targets.target(entry, where))

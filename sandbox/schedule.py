@@ -115,7 +115,7 @@ def assemble(packages: Sequence[report.PackageReport], seconds: float, backend: 
     from sandbox import discovery
 
     return report.Report(
-        tool=report.Tool(version=__version__, backend=backend, rules=len(discovery.load("rules", "RULE"))),
+        tool=report.Tool(version=__version__, backend=backend, rules=discovery.count("rules")),
         verdict=report.worst([package.verdict for package in packages]),
         packages=tuple(packages),
         seconds=round(seconds, 3),

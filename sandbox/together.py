@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from sandbox import discovery, events, judge_batch, observe, persona, plan, reuse
+from sandbox import discovery, events, judge_batch, persona, plan, reuse
 from sandbox.backends import Backend
 from sandbox.batches import MakesBatch, Packed
 from sandbox.cache import Cache
@@ -38,6 +38,8 @@ def run(
     """Install and exercise these packages together. `name` is the recording's, where it is kept; `took` is given the
     recording before it is gone. Raises BackendError where no guest can be made; whatever else goes wrong stands in the
     judgement."""
+    from sandbox import observe  # the guest's half of baitbox: slow to import, and not needed for what is stored
+
     ecosystem = packed[0].artifact.ecosystem
     makes: MakesBatch = discovery.load("batches", "BATCH")[ecosystem]
     batch = makes.batch(packed)

@@ -41,3 +41,33 @@ def requirements(pinned: Mapping[str, bytes | str | None]) -> str:
         found = digest(content, "sha256") if isinstance(content, bytes) else content
         lines.append(name + (f" \\\n    --hash={found}" if found else ""))
     return "\n".join(lines) + "\n"
+
+
+def pnpm_lock(contents: Mapping[str, bytes], version: str = "1.0.0") -> str:
+    """A pnpm-lock.yaml of these packages, by name, all of one version."""
+    direct = [f"      {name}:\n        specifier: {version}\n        version: {version}" for name in contents]
+    packages = [
+        f"  {name}@{version}:\n    resolution: {{integrity: {integrity(content)}}}"
+        for name, content in contents.items()
+    ]
+    snapshots = [f"  {name}@{version}: {{}}" for name in contents]
+    parts = ["importers:\n  .:\n    dependencies:", *direct, "packages:", *packages, "snapshots:", *snapshots]
+    return "lockfileVersion: '9.0'\n" + "\n".join(parts) + "\n"
+
+
+def yarn_classic_lock(contents: Mapping[str, bytes], version: str = "1.0.0") -> str:
+    """A yarn.lock of yarn 1, which names its own default registry in every entry."""
+    entries = [
+        f'{name}@{version}:\n  version "{version}"\n'
+        f'  resolved "https://registry.yarnpkg.com/{name}/-/{name}-{version}.tgz#{hashlib.sha1(content).hexdigest()}"\n'
+        f"  integrity {integrity(content)}\n"
+        for name, content in contents.items()
+    ]
+    return "# yarn lockfile v1\n\n\n" + "\n".join(entries)
+
+
+def bun_lock(contents: Mapping[str, bytes], version: str = "1.0.0") -> str:
+    """A bun.lock of these packages."""
+    packages = {name: [f"{name}@{version}", "", {}, integrity(content)] for name, content in contents.items()}
+    root = {"name": "shop", "dependencies": dict.fromkeys(contents, version)}
+    return json.dumps({"lockfileVersion": 1, "workspaces": {"": root}, "packages": packages}, indent=2) + "\n"

@@ -48,3 +48,11 @@ def test_a_file_that_cannot_be_imported_is_an_error(folder: Path) -> None:
     (folder / "ant.py").write_text("import there_is_no_such_module")
     with pytest.raises(ModuleNotFoundError):
         discovery.load("planted", "THING")
+
+
+def test_files_are_counted_without_being_imported(folder: Path) -> None:
+    (folder / "_shared.py").write_text("")
+    (folder / "ant.py").write_text("import there_is_no_such_module")
+    (folder / "zebra.py").write_text("THING = 2")
+    assert discovery.count("planted") == 2
+    assert discovery.count("rules") == len(discovery.load("rules", "RULE"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -63,6 +64,22 @@ def test_what_cannot_be_run_is_an_item_or_a_note_and_never_left_out(tmp_path: Pa
     assert set(by_name) == set(packages)
     assert by_name["left-pad"].is_registry
     assert all(by_name[name].missing and by_name[name].target is None for name in ("from-git", "from-url"))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("pnpm-lock.yaml", locks.pnpm_lock), ("yarn.lock", locks.yarn_classic_lock), ("bun.lock", locks.bun_lock)],
+)
+def test_every_package_manager_pins_the_same_packages(
+    name: str, write: Callable[[dict[str, bytes]], str], tmp_path: Path, registries: Registries
+) -> None:
+    """Also yarn 1, whose lockfiles name a registry that nobody has configured: the digest says which file is meant."""
+    contents = {"left-pad": b"x", "right-pad": b"y"}
+    (tmp_path / name).write_text(write(contents))
+    items = list(collected(tmp_path, registries).items.values())
+    assert [item.missing for item in items] == [[], []]
+    found = {item.entry.name: item.target.digests for item in items if item.is_registry and item.target}
+    assert {key: locks.digest(content) in found[key] for key, content in contents.items()} == dict.fromkeys(found, True)
 
 
 def test_a_lockfile_that_cannot_be_read_is_a_line_and_an_error(tmp_path: Path, registries: Registries) -> None:

@@ -80,3 +80,26 @@ def test_it_goes_on_where_it_was(machine: Machine, lock: Path, number: signal.Si
     assert verdicts(again.stdout) == verdicts(whole.stdout)
     quick = machine.run(*arguments, str(store), "--since-last", timeout=60)
     assert "packages are clean as they were" in quick.stdout
+
+
+@pytest.mark.native
+def test_other_package_managers_lockfiles_mean_the_same_packages(machine: Machine) -> None:
+    """The first is run, in one guest and then the thief alone; the others are the same packages, and known."""
+    folder = machine.root / "archives"
+    folder.mkdir()
+    archives = list(PLANTED.build(folder))
+    contents = {path.name.partition("-1.0.0")[0]: path.read_bytes() for path in archives}
+    written = {"pnpm-lock.yaml": locks.pnpm_lock, "yarn.lock": locks.yarn_classic_lock, "bun.lock": locks.bun_lock}
+    found = {}
+    with Registry(archives, host="packages.test") as registry:
+        machine.use(registry.npm_url, registry.pypi_url, registry.own_url)
+        for name, write in written.items():
+            place = machine.root / name.partition(".")[0]
+            place.mkdir()
+            (place / name).write_text(write(contents), encoding="utf-8")
+            ended = machine.run("scan", str(place / name), "--format", "json", timeout=240)
+            assert ended.code == 11, ended.stderr
+            assert (" together" in ended.stderr) == (name == "pnpm-lock.yaml"), ended.stderr
+            found[name] = verdicts(ended.stdout)
+    assert len(found["pnpm-lock.yaml"]) == len(contents)
+    assert all(one == found["pnpm-lock.yaml"] for one in found.values())
