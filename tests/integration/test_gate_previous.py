@@ -161,3 +161,19 @@ def test_again_from_the_store_nothing_is_run_and_the_same_is_told(
     words = " ".join(text.read_text().split())
     assert "known: the version before did the same, which excuses nothing" in words
     assert "not compared with 0.9.0, so nothing is called known: " in words
+
+
+def test_a_version_that_the_registry_has_lost_is_known_from_the_store(
+    gate: Gate, first: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        gate.repository.commit({"package-lock.json": npm_lock({"known-count": gate.entry("known-count", version)})})
+    left = [path for name, path in gate.archives.items() if name != "known-count-1.0.0.tgz"]
+    with Registry(left, host="packages.test") as registry:
+        gate.machine.use(registry.npm_url, registry.pypi_url, registry.own_url)
+        cache = str(tmp_path / "cache")
+        _, packages = gate.report("--base", "HEAD~1", "--head", "HEAD", "--cache", cache, code=10)
+    one = packages["npm:known-count@1.1.0"]
+    assert novelties(one) == {"unexpected_host": "known"}
+    assert one["previous"]["stored"]
+    assert one["previous"]["digest"] == first["known-count"]["previous"]["digest"]
