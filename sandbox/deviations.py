@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from sandbox.events import DecoySent, RequestSent
+from sandbox.events import DecoySent, RequestSent, SyscallCalled
 from sandbox.facts import Connection, Deed, Facts
 from sandbox.lineage import Actor, Program
 from sandbox.profiles import Entry, Expectations
@@ -107,6 +107,8 @@ class Judged:
         for line, event, connection in facts.sent:
             yield sent_deed(facts, line, event, connection)
         for line, event, actor in facts.syscalls:
+            if _ends_its_own(facts, event, actor):
+                continue
             yield deed_of(facts, "syscall", event.name, line, event, actor, method="denied" * event.denied)
         for line, event, actor in facts.sockets:
             yield deed_of(facts, "syscall", f"socket {event.family} {event.kind}", line, event, actor)
@@ -253,3 +255,9 @@ def _is_planned(facts: Facts, actor: Actor, program: Program) -> bool:
         return False
     planned = next((start for start in facts.phase_starts if start.process == actor.process.serial), None)
     return planned is not None and (program.argv == planned.argv or program is actor.process.programs[0])
+
+
+def _ends_its_own(facts: Facts, event: SyscallCalled, actor: Actor) -> bool:
+    """A signal to a process of one's own line, such as a helper that was started for a while: no deed of its own."""
+    found = facts.by_pid.get(event.args[0]) if event.name == "kill" and event.args and event.args[0] > 0 else None
+    return found is not None and found.actor.stem == actor.stem and found.started < event.at

@@ -190,7 +190,8 @@ class TlsEnded(Event, frozen=True, kw_only=True, tag="tls.ended"):
 
 class RequestSent(Event, frozen=True, kw_only=True, tag="request.sent"):
     """An HTTP request reached the gateway. `url` is absolute; `body` holds at most the first 64 KiB of
-    `body_size` bytes. `answered_by`: registry, profile, world, or empty (a plausible nothing)."""
+    `body_size` bytes. `answered_by`: registry, profile, world, absent (said not to be there, as a profile asks), or
+    empty (a plausible nothing)."""
 
     connection: int
     method: str
@@ -356,6 +357,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     dependencies: list[str] = []
     why: str = ""
     members: list[Member] = []
+    began: float = 0.0
+    """When, in seconds since 1970 by the host's clock; 0 where it is not known. Every `at` counts from then."""
 
 
 class Recording(msgspec.Struct, frozen=True):

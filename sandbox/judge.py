@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -34,6 +34,7 @@ def judge(recording: Recording, profiles: Profiles, rules: Mapping[str, Rule]) -
     findings, failed = ask(case, rules)
     phases, missing, allowed = _coverage(facts, expectations)
     missing = [*without_means(header, profiles, rules), *failed, *missing]
+    missing += unserved(case.judged) if missing else ()
     return PackageReport(
         purl=purl(header),
         target=header.target,
@@ -167,6 +168,18 @@ def _coverage(facts: Facts, expectations: Expectations) -> tuple[list[PhaseCover
 def _raised(planned: PlannedPhase, end: PhaseEnded | None) -> bool:
     """Whether an import came to an end of its own and was not loaded."""
     return planned.kind == "import" and end is not None and end.status == "exited" and end.code == NOT_LOADED
+
+
+def unserved(judged: Judged) -> Iterator[str]:
+    """What a package's own sheet expects to be fetched and no guest is given: why something else may have failed."""
+    hosts: dict[str, list[str]] = {}
+    for deed, entry in judged.explained:
+        fetches = deed.verb == "request" and entry.is_own and not entry.expectation.methods
+        if fetches and deed.event.answered_by in ("absent", "empty"):
+            hosts.setdefault(deed.actor.package, []).append(urlsplit(deed.subject).hostname or "")
+    for package, names in hosts.items():
+        places = ", ".join(list(dict.fromkeys(names))[:4])
+        yield f"{shorten(package, 100)} fetches files from {shorten(places, 160)}, which guests cannot reach"
 
 
 def lost(facts: Facts) -> Iterator[str]:

@@ -217,6 +217,7 @@ class Link(asyncio.Protocol):
             address=frames.address_text(raw),
             port=port,
             process=self.tracker.serial(pid),
+            phase=self.recorder.phase,
         )
         stream = LinkStream(self, peer)
         self._streams[connection] = stream
@@ -244,7 +245,7 @@ class Link(asyncio.Protocol):
     def _data(self, connection: int, payload: bytes) -> None:
         stream = self._streams.get(connection)
         if stream is not None:
-            stream.arrived(payload)
+            stream.arrived(payload, self.recorder.phase)
 
     def _finished(self, connection: int, _payload: bytes) -> None:
         stream = self._streams.get(connection)

@@ -41,7 +41,7 @@ class LinkStream:
     def __init__(self, link: Carrier, peer: Peer) -> None:
         self._link = link
         self.peer = peer
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[tuple[str, bytes]] = deque()
         self._queued = 0
         self._finished = False
         self._closing = False
@@ -51,9 +51,9 @@ class LinkStream:
         self._readable = asyncio.Event()
         self._writable = asyncio.Event()
 
-    def arrived(self, data: bytes) -> None:
-        """Bytes from the package."""
-        self._chunks.append(data)
+    def arrived(self, data: bytes, phase: str) -> None:
+        """Bytes from the package, in this phase."""
+        self._chunks.append((phase, data))
         self._queued += len(data)
         self._link.queued += len(data)
         if not self._held and (self._queued > QUEUED or self._link.queued > QUEUED_TOGETHER):
@@ -80,7 +80,7 @@ class LinkStream:
                 return b""
             self._readable.clear()
             await self._readable.wait()
-        data = self._chunks.popleft()
+        self.peer.phase, data = self._chunks.popleft()
         self._queued -= len(data)
         self._link.queued -= len(data)
         if self._held and self._queued <= QUEUED // 2:

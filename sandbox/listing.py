@@ -75,6 +75,7 @@ def profiles(folders: Sequence[Path], name: str = "") -> str:
         for condition in ("phases", "args", "methods", "program"):
             values = getattr(entry, condition)
             lines += [f"  {condition}: {', '.join(values)}"] if values else []
+        lines += ["  absent: the guest is told that it is not there"] if entry.absent else []
     for excused in sheet.may_fail:
         lines += ["", f"- why: {excused.why}", f"  may fail: {', '.join(excused.phases)}"]
     return "\n".join(lines)

@@ -58,6 +58,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     """(address, digest): files that the guest gets with this digest or not at all."""
     words: frozenset[str] = frozenset()
     """What requests repeat of the files that were planted for the installation."""
+    absent: tuple[str, ...] = ()
+    """Globs of the addresses that are answered with "not found": see `Policy`."""
 
 
 class World(msgspec.Struct, frozen=True):
@@ -117,6 +119,7 @@ def world(
         registry=mirror,
         host_name=experiment.persona.host,
         seed=os.urandom(16),
+        absent=experiment.absent,
     )
     gateway.knows(experiment.words)
     bundle = _bundle(authority)
@@ -188,6 +191,7 @@ def _header(
         sensors=list(SENSORS),
         phases=[_planned(phase) for phase in install],
         members=list(experiment.members),
+        began=round(time.time(), 3),
         planted=[
             events.PlantedFile(one.decoy, _place(file.path, who), file.weight)
             for one in planted

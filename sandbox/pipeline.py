@@ -66,6 +66,7 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
                 limits=limits,
                 seconds=settings.timeout,
                 recording=recording,
+                absent=reuse.sheets(reuse.folders(settings), artifact.ecosystem).absent(),
             )
             problem = observe(experiment, step)
             packages.append(judge_again(experiment.recording, settings))

@@ -63,6 +63,11 @@ class Profiles:
             for path, sheet in self._sheets[name]:
                 yield name, path, sheet
 
+    def absent(self) -> tuple[str, ...]:
+        """Globs of the addresses that a guest is told to hold nothing, sorted."""
+        entries = (entry for _, _, sheet in self.sheets() for entry in sheet.expect if entry.absent)
+        return tuple(sorted({glob for entry in entries for glob in entry.globs("request")}))
+
     def with_sheets(self, sheets: Mapping[str, Sheet]) -> Profiles:
         """These profiles and further sheets, by their ids, which are taken as they are."""
         further = {name: [*self._sheets.get(name, []), (Path(), sheet)] for name, sheet in sheets.items()}

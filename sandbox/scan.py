@@ -324,10 +324,12 @@ def since(packages: Sequence[PackageReport], last: FinishedScan | None) -> tuple
 
 
 def jobs(settings: Settings) -> int:
-    """How many packages run alone at the same time: as set, else by processors and by memory."""
+    """How many packages run alone at the same time: as set, else one for each processor that we may use, as far as
+    there is memory. A package alone runs one program after another, and waits now and then."""
     if settings.jobs:
         return settings.jobs
-    return max(1, min(schedule.workers(settings), psutil.virtual_memory().available // MEMORY_OF_ONE))
+    processors = len(psutil.Process().cpu_affinity() or [0])
+    return max(1, min(processors, psutil.virtual_memory().available // MEMORY_OF_ONE))
 
 
 def _bench(settings: Settings, step: Callable[[str], None]) -> together.Bench:

@@ -88,15 +88,16 @@ class Memory:
         recording: PackedRecording | None,
     ) -> None:
         """Keep what a batch cleared: each package with the recording that they share."""
-        if recording is None:
+        if recording is None or not reports:
             return
+        results = [
+            (self.keys(packed[purl].artifact)[1], report, [Served(packed[purl].url, packed[purl].artifact.digest)])
+            for purl, report in reports.items()
+        ]
+        judge = self.judge_key(next(packed[purl].artifact.ecosystem for purl in reports))
         try:
             with Store.open(self._settings.store) as store:
-                for purl, report in reports.items():
-                    one = packed[purl]
-                    judge = self.judge_key(one.artifact.ecosystem)
-                    served = [Served(one.url, one.artifact.digest)]
-                    store.save(self.keys(one.artifact)[1], report, [recording], judge=judge, served=served)
+                store.save_all(results, [recording], judge=judge)
         except StoreError as error:
             reuse.tell(f"results are not stored: {error}")
 

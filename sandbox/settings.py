@@ -91,7 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Annotated[
         int,
         Meta(
-            description="Packages checked at the same time; 0 takes half of the processors.",
+            description="Packages checked at the same time; 0 takes half of the processors (scan: all).",
             ge=0,
             le=256,
             extra={"metavar": "N"},

@@ -31,7 +31,8 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One entry of a sheet: what may be done, by whom, when, and why that is ordinary.
 
     `args` are globs of the whole argument line of `run` and `survive`; `methods` those of `request` (GET and
-    HEAD without a body where none is given); `program` globs of the doer's own command line.
+    HEAD without a body where none is given); `program` globs of the doer's own command line. `absent`, of
+    `request`: the guest is told that the file is not there, since the package then builds its own.
     """
 
     why: Why
@@ -40,6 +41,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     args: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     program: tuple[str, ...] = ()
+    absent: bool = False
     read: Globs | msgspec.UnsetType = msgspec.UNSET
     write: Globs | msgspec.UnsetType = msgspec.UNSET
     change: Globs | msgspec.UnsetType = msgspec.UNSET
@@ -120,6 +122,8 @@ def _problem(entry: Expectation) -> str:
         return f": says nothing: one of {', '.join(VERBS)} is needed"
     if entry.methods and verbs != ["request"]:
         return ".methods: only of requests"
+    if entry.absent and (verbs != ["request"] or entry.methods):
+        return ".absent: only of requests that fetch a file"
     if entry.args and not set(verbs) <= {"run", "survive"}:
         return ".args: only of run and survive"
     for verb in verbs:

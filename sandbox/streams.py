@@ -11,13 +11,16 @@ from typing import Protocol
 import msgspec
 
 
-class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """Who reached for what: the address and port that the package asked for, and the process that did."""
+class Peer(msgspec.Struct, kw_only=True):
+    """Who reached for what: the address and port that the package asked for, and the process that did. `phase` is the
+    one in which what was last read of it arrived, which may be over by the time that it is looked at; None where
+    nothing waits between arriving and being looked at."""
 
     connection: int
     address: str
     port: int
     process: int = 0
+    phase: str | None = None
 
 
 class Stream(Protocol):

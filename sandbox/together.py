@@ -59,6 +59,7 @@ def run(
             members=tuple(batch.members()),
             pins=tuple((one.url, one.artifact.digest) for one in packed),
             words=batch.words(),
+            absent=reuse.sheets(reuse.folders(bench.settings), ecosystem).absent(),
         )  # fmt: skip
         problem = observe.observe(experiment, progress.step)
         read = events.read(recording)

@@ -128,14 +128,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     if report.skipped and not hasattr(report, "wasxfail") and marks & required():
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} must not be skipped here (BAITBOX_REQUIRE): {report.longrepr}"
-    if report.when == "call" and report.passed:
-        passed.update(marks)
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count what passed: here and not where the report is made, which may be another process (pytest-xdist)."""
+    if report.when == "call" and report.passed:
+        passed.update(mark for mark in NEEDS if mark in report.keywords)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run in which nothing with a required mark passed: it may have been deselected or not collected."""
-    if exitstatus == 0 and missing_marks() and not session.config.option.collectonly:
+    worker = hasattr(session.config, "workerinput")
+    if exitstatus == 0 and missing_marks() and not worker and not session.config.option.collectonly:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

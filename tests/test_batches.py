@@ -132,6 +132,27 @@ def test_a_package_is_loaded_in_one_process_of_its_own() -> None:
     assert '"a/b"' in phases[0].argv[2]
 
 
+def test_an_entry_point_that_is_a_program_as_well_has_a_process_of_its_own() -> None:
+    entries = {".": "./main.js", "./bin/thing": "./bin/thing", "./last": "./last.js"}
+    files = ("main.js", "bin/thing", "last.js")
+    packed = package("thing", files=files, exports=entries, bin={"thing": "bin/thing"})
+    batch = npm.BATCH.batch([packed, package("other")])
+    phases = [phase for phase in exercised(batch) if phase.package == "thing"]
+    loads = {phase.name: phase for phase in phases if phase.kind == "import"}
+    assert list(loads) == ["import:thing@1.0.0", "import:thing/bin/thing (require) (thing@1.0.0)"]
+    together, alone = loads.values()
+    assert "bin/thing" not in together.argv[-1]
+    assert "thing/last" in together.argv[-1]
+    assert (together.complete, alone.complete) == (ALL_TRIED, 0)  # a program ends as it likes
+    assert alone.required
+
+
+def test_a_main_file_that_is_the_program_takes_one_process() -> None:
+    batch = npm.BATCH.batch([package("thing", files=("cli.js",), main="./cli.js", bin="cli.js"), package("other")])
+    loads = [phase for phase in exercised(batch) if phase.package == "thing" and phase.kind == "import"]
+    assert [phase.name for phase in loads] == ["import:thing (require) (thing@1.0.0)"]
+
+
 def test_a_nested_version_is_loaded_from_where_it_stands() -> None:
     packed = [
         package("old", dependencies={"text": "^1.0.0"}), package("a", dependencies={"text": "^2.0.0"}),

@@ -104,6 +104,19 @@ def test_everything_else(tmp_path: Path) -> None:
     assert way_out(judged.of("lookup")[0]) == "dns h.test"
 
 
+def test_a_signal_to_a_process_of_ones_own_line_is_no_deed(tmp_path: Path) -> None:
+    story, script = begun()
+    own = 100 + story.child(script, "/usr/bin/node", ["node", "helper.js"])
+    other = 100 + story.script(1, "other")
+    for target in (own, other, -1, 0, 1):
+        story.add(events.SyscallCalled, process=script, name="kill", args=[target, 15])
+    later = 100 + story.serial + 1
+    story.add(events.SyscallCalled, process=script, name="kill", args=[later, 15])
+    story.fork(script)  # was not there yet: whom the signal met is not known
+    deeds = look(tmp_path, story).of("syscall")
+    assert [deed.event.args[0] for deed in deeds] == [other, -1, 0, 1, later]
+
+
 def test_several_verbs_come_in_the_recordings_order(tmp_path: Path) -> None:
     story, script = begun()
     story.read(script, "/w", "write").read(script, "/r")

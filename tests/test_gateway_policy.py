@@ -62,6 +62,30 @@ def test_a_profile_may_let_through() -> None:
     assert ask(("registry.test",), live=True).answered_by == "profile"
 
 
+@pytest.mark.parametrize(
+    ("hosts", "target", "method", "port", "status", "by"),
+    [
+        (("files.test",), "/thing/v1/a.tar.gz", "GET", 443, 404, "absent"),
+        (("files.test",), "/thing/v1/a.tar.gz", "HEAD", 443, 404, "absent"),
+        (("files.test",), "/thing/v1/a.tar.gz", "POST", 443, 200, "empty"),
+        (("files.test",), "/thing/v1/a.tar.gz?x=y", "GET", 443, 200, "empty"),
+        (("files.test",), "/other/v1/a.tar.gz", "GET", 443, 200, "empty"),
+        (("files.test",), "/thing/v1/a.tar.gz", "GET", 80, 200, "empty"),
+        (("evil.test",), "/thing/v1/a.tar.gz", "GET", 443, 200, "empty"),
+        (("evil.test", "files.test"), "/thing/v1/a.tar.gz", "GET", 443, 200, "empty"),
+        (("registry.test",), "/thing/v1/a.tar.gz", "GET", 443, 200, "registry"),
+        (("api.test",), "/-/whoami", "GET", 443, 200, "world"),
+    ],
+)
+def test_only_what_a_profile_calls_absent_is_not_found(
+    hosts: tuple[str, ...], target: str, method: str, port: int, status: int, by: str
+) -> None:
+    absent = [f"https://{host}/{rest}" for host in ("files.test", "registry.test") for rest in ("thing/v*/*.tar.gz",)]
+    rules = Policy(WORLD, Registry(), absent=[*absent, "https://api.test/**"])
+    reply = asyncio.run(rules.answer(Question(method, target, (), hosts, "192.0.2.1", port)))
+    assert (reply.status, reply.answered_by) == (status, by)
+
+
 def test_the_world_knows_any_name_and_the_address() -> None:
     assert ask(("cdn.test", "api.test"), "/-/whoami").decoy == "forge"
     assert ask(("other.test",), "/-/whoami", address="192.0.2.9").decoy == "forge"

@@ -53,6 +53,20 @@ def test_pieces_of_bait_sent_one_after_another_are_put_together(made: Made) -> N
     assert any(isinstance(event, events.DecoySent) and event.host == "a.test" for event in recorded())
 
 
+def test_what_is_seen_late_is_of_the_phase_in_which_it_arrived(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "recording.jsonl", events.Header(), 1000)
+    recorder.phase = "shell"
+    witness = Witness(recorder, Recogniser([Token("gitlab", "access token", SECRET)]), Pool(1024 * 1024))
+    late = Peer(connection=5, address="203.0.113.9", port=443, process=3, phase="import:a")
+    for peer in (late, PEER):
+        witness.add(events.ConnectionClosed, peer, connection=peer.connection, sent=1, received=0)
+        witness.look(peer, ("a.test",), "body", SECRET.encode())
+    recorder.close()
+    seen = [(type(event), event.phase) for event in events.read(recorder.path).events[:-1]]
+    kinds = (events.ConnectionClosed, events.DecoySent)
+    assert seen == [(kind, phase) for phase in ("import:a", "shell") for kind in kinds]
+
+
 def test_the_same_loss_is_said_once(made: Made) -> None:
     witness, recorded = made
     for _ in range(50):

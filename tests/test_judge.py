@@ -169,6 +169,25 @@ def test_an_import_that_raised_is_missing_unless_a_profile_says_why() -> None:
     assert verdict(Recording(header, killed.events)).verdict == "inconclusive", "only raising is explained"
 
 
+def test_what_its_profile_lets_a_package_fetch_and_no_guest_is_given_stands_beside_what_failed() -> None:
+    story = Story(package="sqlite3")
+    root = story.begin("install", "install", NPM)
+    script = story.script(root, "sqlite3")
+    url = "https://github.com/TryGhost/node-sqlite3/releases/download/v6.0.1/sqlite3-v6.0.1-napi-v6-linux-x64.tar.gz"
+    where = {"process": script, "connection": 1}
+    story.add(events.ConnectionOpened, protocol="tcp", address="198.18.0.9", port=443, host="github.com", **where)
+    story.add(events.RequestSent, method="GET", url=url, headers=[], status=404, answered_by="absent", **where)
+    whole = story.end(root).whole()
+    assert verdict(whole).coverage.missing == (), "it can do without"
+    reason = "sqlite3 fetches files from github.com, which guests cannot reach"
+    assert missing(without(whole, events.PhaseEnded)) == ("the phase install was cut", reason)
+    served = [
+        msgspec.structs.replace(event, answered_by="registry") if isinstance(event, events.RequestSent) else event
+        for event in without(whole, events.PhaseEnded).events
+    ]
+    assert missing(Recording(whole.header, served)) == ("the phase install was cut",)
+
+
 WAYS = [PlannedPhase(f"import:x ({way})", "import", False, False, "import:x") for way in ("require", "import")]
 
 

@@ -40,7 +40,32 @@ def test_a_connection_is_served_and_closed_in_order(run: Callable[..., Rig]) -> 
         assert not rig.link._streams
 
     run(script, serve)
-    assert peers == [Peer(connection=4096, address="192.0.2.1", port=443)]
+    assert peers == [Peer(connection=4096, address="192.0.2.1", port=443, phase="")]
+
+
+def test_what_arrived_in_a_phase_is_of_that_phase_however_late_it_is_read(run: Callable[..., Rig]) -> None:
+    read = asyncio.Event()
+    seen: list[tuple[str | None, bytes]] = []
+
+    async def serve(stream: Stream) -> None:
+        await read.wait()
+        seen.append((stream.peer.phase, b""))
+        while data := await stream.read():
+            seen.append((stream.peer.phase, data))
+
+    async def script(rig: Rig) -> None:
+        for phase, data in (("import:a", b"one"), ("import:a", b"two"), ("shell", b"three")):
+            rig.recorder.phase = phase
+            if data == b"one":
+                await rig.connect()
+            await rig.say(frames.pack(Warden.DATA, 4096, data))
+        rig.recorder.phase = "linger"
+        read.set()
+        await rig.say(frames.pack(Warden.FINISHED, 4096))
+        assert await rig.heard() == (Host.FINISH, 4096, b"")
+
+    run(script, serve)
+    assert seen == [("import:a", b""), ("import:a", b"one"), ("import:a", b"two"), ("shell", b"three")]
 
 
 def test_a_gateway_that_just_returns_is_no_reset(run: Callable[..., Rig]) -> None:

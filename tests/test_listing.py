@@ -34,6 +34,7 @@ def test_every_profile_is_listed_and_shown_with_its_reasons(tmp_path: Path) -> N
     (tmp_path / "packages" / "npm").mkdir(parents=True)
     (tmp_path / "packages" / "npm" / "tile-press.yaml").write_text(
         "about: a test\nexpect:\n- why: it asks for tiles\n  request: ['https://tiles.test/*']\n  phases: [install]\n"
+        "  absent: true\n"
     )
     folders = [profile_folder(), tmp_path]
     names = [line.split()[0] for line in listing.profiles(folders).splitlines()]
@@ -42,6 +43,7 @@ def test_every_profile_is_listed_and_shown_with_its_reasons(tmp_path: Path) -> N
     assert "why: it asks for tiles" in page
     assert "request: https://tiles.test/*" in page
     assert "phases: install" in page
+    assert "absent: the guest is told that it is not there" in page
     assert listing.profiles(folders, "packages/npm/tile-press").count("why:") == 1
 
 

@@ -87,6 +87,11 @@ def test_every_package_sheet_extends_its_ecosystem(ecosystem: str) -> None:
         ("expect:\n- {read: ['/{a'], why: because it is so}\n", "expect[0].read[0]: braces"),
         ("expect:\n- {read: [/x], methods: [GET], why: because it is so}\n", "expect[0].methods: only of requests"),
         ("expect:\n- {read: [/x], args: [x], why: because it is so}\n", "expect[0].args: only of run and survive"),
+        ("expect:\n- {lookup: [x.test], absent: true, why: because it is so}\n", "expect[0].absent: only of"),
+        (
+            "expect:\n- {request: ['http://x.test/'], methods: [POST], absent: true, why: because it is so}\n",
+            "expect[0].absent: only of requests that fetch a file",
+        ),
         ("expect:\n- {read: [/x], read: [/y], why: because it is so}\n", "read stands twice, line 2"),
         ("expect:\n- {read: [/x], by: me, why: because it is so}\n", "expect[0].by"),
         ("expect: [\n", "is not YAML"),
@@ -99,6 +104,21 @@ def test_a_wrong_sheet_is_refused_with_its_file_and_the_path_to_the_key(tmp_path
         load([folder(tmp_path, packages__npm__bad=text)], "npm")
     assert "bad.yaml" in str(error.value)
     assert where in str(error.value)
+
+
+def test_what_is_absent_is_gathered_from_every_sheet_and_stays_expected(tmp_path: Path) -> None:
+    entry = "- {{request: ['https://{0}.test/v*/x.tgz'], {1} why: it looks for a ready-made addon}}\n"
+    made = folder(
+        tmp_path,
+        packages__npm__b="expect:\n" + entry.format("b", "absent: true,") + entry.format("other", "phases: [install],"),
+        packages__npm__thing="expect:\n" + entry.format("a", "absent: true,"),
+    )
+    assert load([made], "npm").absent() == ("https://a.test/v*/x.tgz", "https://b.test/v*/x.tgz")
+    event = RequestSent(
+        at=0, connection=1, method="GET", url="https://a.test/v1/x.tgz", headers=[], status=404, answered_by="absent"
+    )
+    asked = deed("request", event.url, method="GET", event=event)
+    assert load([made], "npm").for_recording(HEADER).explain(asked) is not None
 
 
 def test_an_empty_sheet_is_a_sheet(tmp_path: Path) -> None:

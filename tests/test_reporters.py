@@ -162,6 +162,27 @@ def test_a_clean_package_is_told_in_few_words() -> None:
     assert len(text.splitlines()) < 15
 
 
+def with_imports(*statuses: Any) -> PackageReport:
+    imports = [PhaseCoverage(name=f"import:x{n}", persona="laptop", status=one) for n, one in enumerate(statuses)]
+    install = PhaseCoverage(name="install", persona="laptop", status="ran")
+    return package("clean", coverage=Coverage(phases=(install, *imports)))
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "html"])
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        (("ran", "ran"), "verything ran, everything was watched, nothing was unexpected"),
+        (("ran", "failed"), "verything was tried, everything was watched, nothing was unexpected; 1 import raised"),
+        (("failed", "failed"), "nothing was unexpected; 2 imports raised, as they may"),
+    ],
+)
+def test_clean_says_which_imports_raised(name: str, statuses: tuple[str, ...], said: str) -> None:
+    text = REPORTERS[name].render(whole(with_imports(*statuses)), width=200)
+    assert said in text
+    assert ("verything ran" in text) is ("failed" not in statuses)
+
+
 def test_provenance_recordings_and_expectations_are_told() -> None:
     text = terminal(SAMPLES["suspicious"], width=120)
     assert "provenance: valid: built by a workflow (it never changes a verdict)" in text

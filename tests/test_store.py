@@ -13,7 +13,7 @@ import pytest
 from sandbox import events
 from sandbox.errors import StoreError
 from sandbox.report import Origin
-from sandbox.store import Served, Store, pack
+from sandbox.store import Packed, Served, Store, pack
 from tests import stored
 
 RAN = float(int(time.time()) - 3600)
@@ -85,6 +85,31 @@ def test_a_report_of_another_package_is_refused(store: Store) -> None:
     with pytest.raises(ValueError, match="cannot be kept as one of"):
         store.judged(run, stored.report(digest="sha512:" + "3" * 128), "j2")
     assert [one.report for one in store.runs()] == [stored.report()]
+
+
+def test_packages_of_one_run_are_kept_together_or_not_at_all(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purls = [f"pkg:npm/left-pod@1.0.{number}" for number in range(3)]
+    served = [Served("https://packages.test/left-pod.tgz", stored.DIGEST)]
+    results = [(stored.key(purl=purl), stored.report(purl=purl), served) for purl in purls]
+    packed = stored.packed(tmp_path)
+    with pytest.raises(ValueError, match="cannot be kept as one of"):
+        store.save_all([*results, (stored.key(), stored.report(purl="pkg:npm/x@1"), ())], [packed], judge="j1")
+    assert list(store.runs()) == []
+    written = []
+    put = store._recordings.put
+
+    def counted(one: Packed) -> None:
+        written.append(one.digest)
+        put(one)
+
+    monkeypatch.setattr(store._recordings, "put", counted)
+    saved = store.save_all(results, [packed], judge="j1", ran=RAN)
+    assert written == [packed.digest]
+    assert [store.find(stored.key(purl=purl)) for purl in purls] == saved
+    assert [store.served(run) for run in saved] == [served] * 3
+    assert store.verify() == []
 
 
 @pytest.mark.parametrize(

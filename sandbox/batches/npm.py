@@ -235,23 +235,31 @@ def _exercise(
     """One package's phases: `where` is the folder whose `node_modules` holds it, `peers` are optional ones that are
     absent."""
     files = npm.package_files(artifact, installed, where)
-    ways, _ = npm.ways_in(artifact, files, peers, tools.node_version)
+    every, _ = npm.ways_in(artifact, files, peers, tools.node_version)
+    ways, programs = _apart(every, artifact)
     label = f"{artifact.name}@{artifact.version}"
+    excused = npm.is_foreign(artifact.manifest)
+    load = msgspec.structs.replace(base, cwd=where, seconds=min(seconds, npm.IMPORT_SECONDS))
     phases = []
     if ways:
-        phases.append(
-            msgspec.structs.replace(
-                base,
-                name=f"import:{label}",
-                argv=(tools.node, "-e", _load(ways, excused=npm.is_foreign(artifact.manifest))),
-                cwd=where,
-                seconds=min(seconds, npm.IMPORT_SECONDS),
-                complete=ALL_TRIED,
-            )
-        )
+        argv = (tools.node, "-e", _load(ways, excused=excused))
+        phases.append(msgspec.structs.replace(load, name=f"import:{label}", argv=argv, complete=ALL_TRIED))
+    for way in programs:
+        phase = npm.import_phase(way, tools, load)
+        phases.append(msgspec.structs.replace(phase, required=way.required and not excused))
     names, _ = npm.linked_programs(artifact, files, installed, where)
     runs, _ = npm.run_phases(names, 0, base, where, seconds)
-    return phases + [msgspec.structs.replace(run, name=f"{run.name} ({label})") for run in runs]
+    phases += runs
+    # A name of a phase stands for one package only.
+    return [one if one.complete else msgspec.structs.replace(one, name=f"{one.name} ({label})") for one in phases]
+
+
+def _apart(ways: Sequence[npm.Way], artifact: Artifact) -> tuple[list[npm.Way], list[npm.Way]]:
+    """(ways that one process can take in turn, those that need one of their own): a file that is a program of the
+    package as well ends its process when it is done, as programs do. Each such file once."""
+    programs = {posixpath.normpath(path) for path in _bins(artifact).values()}
+    alone = {way.file: way for way in reversed(ways) if way.file in programs}
+    return [way for way in ways if way.file not in alone], list(alone.values())[::-1]
 
 
 def _load(ways: Sequence[npm.Way], *, excused: bool = False) -> str:

@@ -224,15 +224,15 @@ def _imports(
     """`require` and `import()` of each entry point, each in a fresh process."""
     ways, notes = ways_in(artifact, files, peers, tools.node_version)
     base = msgspec.structs.replace(base, seconds=min(seconds, IMPORT_SECONDS))
-    phases: list[Phase] = []
-    for way in ways:
-        code = _load(way)
-        argv = (tools.node, "-e", code) if way.mode == "require" else (tools.node, "--input-type=module", "-e", code)
-        name = f"import:{way.shown} ({way.mode})"
-        phases.append(
-            msgspec.structs.replace(base, name=name, argv=argv, either=way.either, required=way.required)
-        )
-    return phases, notes
+    return [import_phase(way, tools, base) for way in ways], notes
+
+
+def import_phase(way: Way, tools: Toolchain, base: Phase) -> Phase:
+    """One way into a package, tried in a fresh process."""
+    code = _load(way)
+    argv = (tools.node, "-e", code) if way.mode == "require" else (tools.node, "--input-type=module", "-e", code)
+    name = f"import:{way.shown} ({way.mode})"
+    return msgspec.structs.replace(base, name=name, argv=argv, either=way.either, required=way.required)
 
 
 def optional_peers(manifest: Mapping[str, object]) -> list[str]:

@@ -1,6 +1,7 @@
 """Decides who answers, and what a stream is from its first bytes. Pure but for awaiting the registry.
 
-Order: the plan's registries, hosts that a profile lets through (a hook), the fake world, a plausible nothing.
+Order: the plan's registries, hosts that a profile lets through (a hook), the fake world, what a profile says is absent,
+a plausible nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from sandbox.gateway import world
 from sandbox.gateway.http import host_of
 from sandbox.gateway.tls import LONGEST_HELLO, client_hello
+from sandbox.globs import Matcher
 
 Kind = Literal["tls", "http", "dns", "raw"]
 
@@ -66,20 +68,27 @@ class Reply(msgspec.Struct, frozen=True):
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes | Path
-    answered_by: Literal["registry", "profile", "world", "empty"]
+    answered_by: Literal["registry", "profile", "world", "absent", "empty"]
     decoy: str = ""
     artifact: str = ""
 
 
 class Policy:
-    """The order of answers. `live` would answer for hosts that a profile lets through; nothing implements it yet."""
+    """The order of answers. `live` would answer for hosts that a profile lets through; nothing implements it yet.
+    `absent` are globs of addresses that are answered with "not found": ready-made programs that honest packages do
+    without. Whoever asks for anything else gets an answer, so that the next step shows."""
 
     def __init__(
-        self, fake: world.World, registry: RegistryAnswerer | None = None, live: RegistryAnswerer | None = None
+        self,
+        fake: world.World,
+        registry: RegistryAnswerer | None = None,
+        live: RegistryAnswerer | None = None,
+        absent: Sequence[str] = (),
     ) -> None:
         self._world = fake
         self._registry = registry
         self._live = live
+        self._absent = Matcher([(glob, True) for glob in absent])
 
     def is_registry(self, host: str, port: int) -> bool:
         """Whether `host` is one of the plan's registries."""
@@ -104,8 +113,17 @@ class Policy:
             found = self._world.endpoint(host, question.port, question.method, question.target)
             if found is not None:
                 return Reply(found.status, found.headers, found.body, "world", decoy=found.decoy)
+        if self._is_absent(question):
+            absent = world.absent()
+            return Reply(absent.status, absent.headers, absent.body, "absent")
         empty = world.nothing(question.method, question.target, question.headers)
         return Reply(empty.status, empty.headers, empty.body, "empty")
+
+    def _is_absent(self, question: Question) -> bool:
+        """Whether it asks, of that host alone, for what is said not to be there."""
+        if question.method not in ("GET", "HEAD") or question.port != 443 or len(question.hosts) != 1:
+            return False
+        return bool(self._absent.find(f"https://{question.hosts[0]}{question.target}"))
 
     def shown_host(self, hosts: Sequence[str], port: int) -> str:
         """The name under which a request is recorded. Where names differ, never a registry's: hiding behind a good name

@@ -38,7 +38,7 @@ _FIRST_DATAGRAMS = 1 << 32
 
 class Gateway:
     """Everything outside the guest. `serve` runs once for each TCP connection, `datagram` for each datagram; `close`
-    looks at what only shows at the end, and must be called before the recorder is closed."""
+    looks at what only shows at the end, and must be called before the recorder is closed. `absent`: see `Policy`."""
 
     def __init__(
         self,
@@ -49,10 +49,11 @@ class Gateway:
         registry: policy.RegistryAnswerer | None,
         host_name: str,
         seed: bytes = b"",
+        absent: Sequence[str] = (),
     ) -> None:
         self._authority = authority
         self._names = dns.Names(host_name, seed)
-        self._policy = policy.Policy(World(bait), registry)
+        self._policy = policy.Policy(World(bait), registry, absent=absent)
         recogniser = Recogniser([token for item in bait for token in item.tokens])
         self._witness = Witness(recorder, recogniser, Pool(_MEMORY))
         self._web = Web(self._policy, self._names, self._witness)
@@ -188,7 +189,7 @@ class Gateway:
         looked at as a whole at the end."""
         whole = Capture(self._witness.pool, _RAW_KEPT, _RAW_ENDING)
         piece = Capture(self._witness.pool, RECORDED, 0)
-        pieces, moment, idle = 0, self._witness.now(), 0.0
+        pieces, moment, idle = 0, self._witness.now(line.peer), 0.0
         try:
             while True:
                 data = await channel.read(_PAUSE)
@@ -205,7 +206,7 @@ class Gateway:
                     break
                 idle = 0.0
                 if not piece.size:
-                    moment = self._witness.now()
+                    moment = self._witness.now(line.peer)
                 whole.add(data)
                 piece.add(data)
                 if dialogue is not None:
@@ -249,7 +250,7 @@ class Gateway:
                 return [answer.reply]
         host = self._names.name(peer.address)
         peer = self._met(peer, host)
-        self._witness.data(peer, self._witness.now(), data, len(data), "udp")
+        self._witness.data(peer, self._witness.now(peer), data, len(data), "udp")
         self._witness.look(peer, (host or peer.address,), "data", data)
         if peer.port == 123:
             reply = ntp.answer(data, time.time())

@@ -85,7 +85,7 @@ class Web:
         """A request that was cut off says as much as a whole one."""
         rest = conversation.unfinished()
         if isinstance(rest, http.Request):
-            meant, moment = self._meant(line, rest), self._witness.now()
+            meant, moment = self._meant(line, rest), self._witness.now(line.peer)
             self._witness.request(line.peer, moment, self._url(line, rest, meant), rest, None)
             self._look_now(line, rest, meant, moment)
         elif rest is not None:
@@ -93,7 +93,7 @@ class Web:
 
     def _unparsed(self, line: Line, step: http.Unparsed) -> None:
         protocol = "tls" if line.secure else "tcp"
-        self._witness.data(line.peer, self._witness.now(), step.data, step.size, protocol)
+        self._witness.data(line.peer, self._witness.now(line.peer), step.data, step.size, protocol)
         self._witness.look(line.peer, line.hosts, "data", step.data)
         if step.size > len(step.data):
             self._witness.lost(f"{step.size - len(step.data)} bytes after a broken request were not looked at", 1)
@@ -104,7 +104,7 @@ class Web:
         self, line: Line, channel: Channel, conversation: http.Conversation, request: http.Request
     ) -> Line | None:
         """Answer one request; returns the line that goes on where this one stops being HTTP."""
-        moment = self._witness.now()
+        moment = self._witness.now(line.peer)
         meant = self._meant(line, request)
         url = self._url(line, request, meant)
         try:
@@ -237,7 +237,7 @@ class Web:
     async def _frames(self, line: Line, channel: Channel) -> None:
         """A WebSocket: what the package says is recorded in the clear; nothing is said but to pings."""
         frames = websocket.Frames()
-        capture, moment = Capture(self._witness.pool, 1024 * 1024, 256 * 1024), self._witness.now()
+        capture, moment = Capture(self._witness.pool, 1024 * 1024, 256 * 1024), self._witness.now(line.peer)
         try:
             while not frames.closed:
                 data = await channel.read()
@@ -246,7 +246,7 @@ class Web:
                 said, reply = frames.receive(data)
                 if said:
                     capture.add(said)
-                    moment = self._witness.now()
+                    moment = self._witness.now(line.peer)
                     self._witness.data(line.peer, moment, said, len(said), "websocket")
                     self._witness.look(line.peer, line.hosts, "data", said, moment)
                 if reply:

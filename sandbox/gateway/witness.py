@@ -45,13 +45,13 @@ class Witness:
         self._budget = _RECORDED_IN_ALL
         self._lost: set[str] = set()
 
-    def now(self) -> Moment:
-        """The present."""
-        return Moment(self._recorder.now(), self._recorder.phase)
+    def now(self, peer: Peer) -> Moment:
+        """The present, in the phase of what was last read of `peer`."""
+        return Moment(self._recorder.now(), self._recorder.phase if peer.phase is None else peer.phase)
 
     def add(self, event: type[events.Event], peer: Peer, moment: Moment | None = None, **fields: Any) -> None:
         """Record an event caused by the process behind `peer`."""
-        moment = moment or self.now()
+        moment = moment or self.now(peer)
         phase = self._recorder.phase_of(peer.process, moment.phase)
         self._recorder.write(event(at=moment.at, phase=phase, process=peer.process, **fields))
 
@@ -119,7 +119,7 @@ class Witness:
         self, peer: Peer, hosts: Sequence[str], where: str, data: bytes, moment: Moment | None = None
     ) -> None:
         """Look for bait in `data`, on a thread if there is much of it. A cancelled look is finished first."""
-        moment = moment or self.now()
+        moment = moment or self.now(peer)
         if len(data) <= _ON_THE_SPOT:
             self.look(peer, hosts, where, data, moment)
             return
@@ -137,7 +137,7 @@ class Witness:
         """Look for bait in `data` now; `moment` is when it arrived. Pieces sent to the same host are looked at
         together, whoever sent them."""
         if data:
-            moment = moment or self.now()
+            moment = moment or self.now(peer)
             flow = self._flow(peer, hosts, moment)
             self._report(peer, hosts, self._recogniser.feed(flow, where, data, hosts[0]), moment)
 

@@ -92,6 +92,11 @@ def nothing(method: str, target: str, headers: Sequence[tuple[str, str]]) -> Ans
     return Answer(200, (server, ("Content-Type", kind)), body)
 
 
+def absent() -> Answer:
+    """What a server says that does not have the file."""
+    return Answer(404, (("Server", "nginx"), ("Content-Type", "text/plain; charset=utf-8")), b"Not Found")
+
+
 def _normal(host: str) -> str:
     """A host as hosts are compared: lower case, no brackets, no final dot, addresses in their shortest form."""
     host = host.strip("[]").rstrip(".").lower()

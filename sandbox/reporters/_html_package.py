@@ -9,13 +9,13 @@ from sandbox.reporters import _html_drawing
 from sandbox.reporters._html_flows import Flow
 from sandbox.reporters._html_markup import Markup, joined, tag
 from sandbox.reporters._packages import compared, novelty
+from sandbox.reporters._texts import clean_words
 
 SIGNS: dict[Verdict, str] = {"malicious": "\u2716", "suspicious": "\u25b2", "inconclusive": "?", "clean": "\u2714"}
 MEANING: dict[Verdict, str] = {
     "malicious": "It hunts secrets, or does what no honest package does.",
     "suspicious": "It did something unexpected that proves no harm.",
     "inconclusive": "Not everything could be looked at, so it cannot be called clean.",
-    "clean": "Everything that was planned ran, everything was watched, and nothing was unexpected.",
 }
 _NEXT: dict[Verdict, str] = {
     "malicious": "Do not install it. Where it ran outside a guest, rotate the secrets named here, and report it to the "
@@ -78,8 +78,9 @@ def _head(package: PackageReport) -> Markup:
         kind = "a direct dependency" if origin.direct else "a dependency of a dependency"
         facts.append(tag("div", tag("dt", "named in"), tag("dd", tag("code", where), f" ({reason}; {kind})")))
     advice = _NEXT[package.verdict]
+    meaning = MEANING.get(package.verdict) or f"{clean_words([package]).capitalize()}."
     return joined(
-        tag("p", MEANING[package.verdict], class_=f"meaning {package.verdict}"),
+        tag("p", meaning, class_=f"meaning {package.verdict}"),
         tag("p", tag("strong", "What to do: "), advice, class_="advice") if advice else None,
         tag("dl", *facts, class_="facts") if facts else None,
     )

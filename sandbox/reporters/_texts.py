@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from sandbox.plaintext import shorten
+from sandbox.report import PackageReport
 
 _COMMAND = re.compile(
     "::(?=add-|debug|echo|endgroup|error|group|internal-|notice|remove-|save-|set-|stop-|warning)", re.IGNORECASE
@@ -17,6 +20,8 @@ _COMMAND = re.compile(
 
 LONG = 300
 """Characters of a hostile text that a reader may want; the JSON report has it whole."""
+MOST_SECONDS = 1e11
+"""Since 1970: the year has four digits until then."""
 
 
 def plain(text: str, limit: int = LONG) -> str:
@@ -30,6 +35,22 @@ def as_json(document: Any) -> str:
     # In two steps: the standard library's encoder is slow where it indents.
     text = msgspec.json.format(json.dumps(well_formed(document), ensure_ascii=True, allow_nan=False), indent=2)
     return text.replace("##[", "#\\u0023[") + "\n"
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as the formats want them, such as 2026-05-11T08:15:30.250Z."""
+    when = datetime.fromtimestamp(min(max(seconds, 0.0), MOST_SECONDS), UTC)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def clean_words(packages: Iterable[PackageReport]) -> str:
+    """What `clean` means for these packages, without a full stop: not every import need have succeeded."""
+    phases = [phase for one in packages if one.verdict == "clean" for phase in one.coverage.phases]
+    raised = sum(phase.status == "failed" and phase.name.startswith("import:") for phase in phases)
+    if not raised:
+        return "everything ran, everything was watched, nothing was unexpected"
+    imports = "1 import raised, as it may" if raised == 1 else f"{raised} imports raised, as they may"
+    return f"everything was tried, everything was watched, nothing was unexpected; {imports}"
 
 
 def percent_encoded(path: str) -> str:

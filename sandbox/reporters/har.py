@@ -1,16 +1,15 @@
 """The intercepted traffic as an HTTP archive (HAR 1.2), for the viewers of browsers and proxies.
 
-A recording has no wall clock: `startedDateTime` counts from `EPOCH`. The gateway answers at once and keeps no bodies of
-its own, so durations are 0 and responses empty. A body that is not text is base64, and says so in `_encoding`. What
-HAR has no word for stands in fields that begin with an underscore, as the format asks for: who sent it (`_baitbox`),
-and connections that were not HTTP (`log._baitbox.otherConnections`).
+`startedDateTime` is of the host's clock; of a recording that does not say when it began, it counts from 1970. The
+gateway answers at once and keeps no bodies of its own, so durations are 0 and responses empty. A body that is not text
+is base64, and says so in `_encoding`. What HAR has no word for stands in fields that begin with an underscore, as the
+format asks for: who sent it (`_baitbox`), and connections that were not HTTP (`log._baitbox.otherConnections`).
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,9 +20,8 @@ from sandbox.lineage import Actor
 from sandbox.plaintext import command
 from sandbox.report import PackageReport, Report
 from sandbox.reporters import Recordings, Reporter
-from sandbox.reporters._texts import as_json
+from sandbox.reporters._texts import as_json, moment
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_ENTRIES = 20_000
 MOST_BODIES = 32 * 1024 * 1024
 """Bytes of all bodies together; after that, sizes only."""
@@ -63,6 +61,7 @@ class _Archive:
         self._others: list[dict[str, Any]] = []
         self._left_out = 0
         self._room = MOST_BODIES
+        self._began = 0.0
 
     def log(self, report: Report) -> dict[str, Any]:
         """The whole of it."""
@@ -70,7 +69,7 @@ class _Archive:
             self.comments.append(f"{self._left_out} more requests and connections are left out")
         if self._room < 0:
             self.comments.append(f"bodies after the first {MOST_BODIES} bytes are left out")
-        extra = {"verdict": report.verdict, "epoch": _time(0.0), "otherConnections": self._others}
+        extra = {"verdict": report.verdict, "otherConnections": self._others}
         return {
             "version": "1.2",
             "creator": {"name": report.tool.name, "version": report.tool.version},
@@ -85,9 +84,9 @@ class _Archive:
         if recording is None:
             self.comments.append(f"the recording {name} cannot be read")
             return
-        facts = gather(recording)
+        facts, self._began = gather(recording), recording.header.began
         for start in facts.phase_starts:
-            page = {"startedDateTime": _time(start.at), "id": _page(name, start.phase), "title": start.phase}
+            page = {"startedDateTime": self._time(start.at), "id": _page(name, start.phase), "title": start.phase}
             self._pages.append({**page, "pageTimings": {}})
         pages = {page["id"] for page in self._pages}
         bait = _bait(facts)
@@ -109,6 +108,9 @@ class _Archive:
                     connection.actor, connection.phase, package, name, connection.line
                 )))  # fmt: skip
 
+    def _time(self, seconds: float) -> str:
+        return moment(self._began + seconds)
+
     def _has_room(self) -> bool:
         if len(self._entries) + len(self._others) < MOST_ENTRIES:
             return True
@@ -118,7 +120,7 @@ class _Archive:
     def _entry(self, event: events.RequestSent, connection: Connection, about: dict[str, Any]) -> dict[str, Any]:
         opened = connection.event
         entry = {
-            "startedDateTime": _time(event.at), "time": 0, "request": self._request(event),
+            "startedDateTime": self._time(event.at), "time": 0, "request": self._request(event),
             "response": _response(event), "cache": {}, "timings": {"send": 0, "wait": 0, "receive": 0},
             "connection": str(event.connection), "_baitbox": about,
         }  # fmt: skip
@@ -157,7 +159,7 @@ class _Archive:
         """A connection of which some or all was not HTTP."""
         opened = connection.event
         return {
-            "startedDateTime": _time(opened.at if opened is not None else 0.0),
+            "startedDateTime": self._time(opened.at if opened is not None else 0.0),
             "protocol": connection.protocol,
             "place": connection.place,
             "tlsErrors": [ended.error for _, ended in connection.tls if ended.error],
@@ -220,11 +222,6 @@ def _is_text(data: bytes) -> bool:
 
 def _page(name: str, phase: str) -> str:
     return f"{name}#{phase}"
-
-
-def _time(seconds: float) -> str:
-    moment = EPOCH + timedelta(seconds=min(max(seconds, 0.0), 1e9))
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 REPORTER = Reporter("HAR 1.2 of the intercepted traffic", render, "application/json", recorded=True)

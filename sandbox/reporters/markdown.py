@@ -25,7 +25,7 @@ from sandbox.reporters._packages import (
     shown,
     worst_first,
 )
-from sandbox.reporters._texts import plain
+from sandbox.reporters._texts import clean_words, plain
 
 MOST_BYTES = 60_000
 """Of UTF-8, so that it holds whatever a reader counts as a character."""
@@ -42,7 +42,6 @@ _MEANING: dict[Verdict, str] = {
     "malicious": "something here hunts secrets, or does what no honest package does",
     "suspicious": "something unexpected was seen that proves no harm",
     "inconclusive": "not everything could be looked at, so it cannot be called clean",
-    "clean": "everything ran, everything was watched, nothing was unexpected",
 }
 _ALWAYS, _OF_LOCKFILES = ("verdict", "package", "findings"), ("looked at because", "dependency")
 
@@ -68,7 +67,7 @@ def _head(report: Report) -> str:
     counted = f"{counts(report)} of {len(report.packages)}" if len(report.packages) > 1 else counts(report)
     return (
         f"<!-- baitbox report -->\n## baitbox: {report.verdict}\n\n"
-        f"**{report.verdict}**: {_MEANING[report.verdict]} ({counted}).\n\n"
+        f"**{report.verdict}**: {_MEANING.get(report.verdict) or clean_words(report.packages)} ({counted}).\n\n"
     )
 
 

@@ -1,8 +1,8 @@
 """What was found as a STIX 2.1 bundle: indicators, the malware that they indicate, and what was observed.
 
 The same report is always the same bundle. Observables have the identifiers that the standard derives from their
-content; other objects have version 5 UUIDs in a namespace of our own. A recording has no wall clock, so times count
-from `EPOCH`: a platform that takes the bundle in notes when it did. A clean package is not in it.
+content; other objects have version 5 UUIDs in a namespace of our own. They are dated by the run that shows them, or
+1970 where a recording does not say when that was. A clean package is not in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid5
@@ -21,9 +20,8 @@ from sandbox.report import PackageReport, Report
 from sandbox.reporters import Recordings, Reporter
 from sandbox.reporters._packages import identity, shown
 from sandbox.reporters._signs import Sign, signs
-from sandbox.reporters._texts import as_json, plain, well_formed
+from sandbox.reporters._texts import as_json, moment, plain, well_formed
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OBSERVABLES = UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 """The namespace that the standard gives for observables; no other object may use it."""
 
@@ -35,6 +33,9 @@ _HASHES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-51
 _HASH_LENGTHS = {"MD5": 32, "SHA-1": 40, "SHA-256": 64, "SHA-512": 128}
 _CONFIDENCE = {"high": 85, "medium": 50, "low": 15}
 _TECHNIQUE = re.compile(r"T\d{4}(\.\d{3})?")
+
+_DATES = ("created", "modified", "valid_from", "published")
+_UNDATED = moment(0)
 
 Object = dict[str, Any]
 
@@ -55,21 +56,35 @@ def render(
     objects: dict[str, Object] = {tool["id"]: tool}
     for package in report.packages:
         if package.verdict in ("malicious", "suspicious"):
-            own = _of_package(package, found[package.purl or package.target])
-            objects.update((one["id"], one) for one in own)
+            began = _began([package], recordings)
+            own = _of_package(package, found[package.purl or package.target], began)
+            objects.update((one["id"], _dated(one, began)) for one in own)
+    latest = _began(report.packages, recordings)
     if len(objects) > 1:
         published = _report(report, list(objects))
-        objects[published["id"]] = published
+        objects[published["id"]] = _dated(published, latest)
     listed = list(objects.values())
     key = json.dumps(well_formed(listed), sort_keys=True)
     return as_json({"type": "bundle", "id": f"bundle--{uuid5(OBJECTS, key)}", "objects": listed})
 
 
-def _of_package(package: PackageReport, found: list[Sign]) -> Iterator[Object]:
+def _began(packages: Iterable[PackageReport], recordings: Recordings | None) -> float:
+    """When the latest of these packages' runs began, in seconds since 1970; 0 where no recording says."""
+    names = [name for package in packages for name in package.recordings]
+    found = (recording for name in names if (recording := (recordings or {}).get(name)) is not None)
+    return max((recording.header.began for recording in found), default=0.0)
+
+
+def _dated(one: Object, began: float) -> Object:
+    """An object as of a run. Its identifier is of what it says, so that the next night's is the same one anew."""
+    return {**one, **{key: moment(began) for key in _DATES if key in one}}
+
+
+def _of_package(package: PackageReport, found: list[Sign], began: float) -> Iterator[Object]:
     """The package, what indicates it, what it does, and how these belong together."""
     observed = list(_observables(package, found))
     yield from observed
-    data = _observed_data(package, found, [one["id"] for one in observed])
+    data = _observed_data(package, found, [one["id"] for one in observed], began)
     yield data
     malware = _malware(package, observed) if package.verdict == "malicious" else None
     if malware is not None:
@@ -107,11 +122,11 @@ def _observables(package: PackageReport, found: Iterable[Sign]) -> Iterator[Obje
             yield _observable("url", {"value": _uri(sign.value)}, {"value": _uri(sign.value)})
 
 
-def _observed_data(package: PackageReport, found: list[Sign], references: list[str]) -> Object:
+def _observed_data(package: PackageReport, found: list[Sign], references: list[str], began: float) -> Object:
     moments = [sign.at for sign in found] or [0.0]
     return _object(
         "observed-data", package.purl or package.target,
-        first_observed=_time(min(moments)), last_observed=_time(max(moments)), number_observed=1,
+        first_observed=moment(began + min(moments)), last_observed=moment(began + max(moments)), number_observed=1,
         object_refs=list(dict.fromkeys(references)),
     )  # fmt: skip
 
@@ -134,7 +149,7 @@ def _indicators(package: PackageReport, found: list[Sign]) -> Iterator[Object]:
         yield _object(
             "indicator", f"{package.purl} {pattern}", name=name,
             description=f"judged {package.verdict} by its behaviour", indicator_types=kinds, pattern=pattern,
-            pattern_type="stix", valid_from=_time(0), external_references=_purl(package),
+            pattern_type="stix", valid_from=_UNDATED, external_references=_purl(package),
         )  # fmt: skip
     for sign in found:
         if sign.kind != "technique":
@@ -142,7 +157,7 @@ def _indicators(package: PackageReport, found: list[Sign]) -> Iterator[Object]:
             yield _object(
                 "indicator", f"{package.purl} {_pattern(sign)}", name=plain(f"{sign.kind} {sign.value}", 214),
                 description=plain(f"{sign.rule}: {sign.what}", 1000), indicator_types=kinds, pattern=_pattern(sign),
-                pattern_type="stix", valid_from=_time(0), confidence=_CONFIDENCE[sign.confidence],
+                pattern_type="stix", valid_from=_UNDATED, confidence=_CONFIDENCE[sign.confidence],
             )  # fmt: skip
 
 
@@ -185,7 +200,7 @@ def _purl(package: PackageReport) -> list[dict[str, str]]:
 def _report(report: Report, references: list[str]) -> Object:
     return _object(
         "report", " ".join(references), name=f"baitbox: {report.verdict}", report_types=["malware", "observed-data"],
-        published=_time(0), object_refs=references,
+        published=_UNDATED, object_refs=references,
     )  # fmt: skip
 
 
@@ -200,7 +215,7 @@ def _object(kind: str, key: str, **properties: Any) -> Object:
     unique = uuid5(OBJECTS, well_formed(f"{kind} {key}"))
     return {
         "type": kind, "spec_version": "2.1", "id": f"{kind}--{unique}", "created_by_ref": _IDENTITY,
-        "created": _time(0), "modified": _time(0), **properties,
+        "created": _UNDATED, "modified": _UNDATED, **properties,
     }  # fmt: skip
 
 
@@ -208,11 +223,6 @@ def _observable(kind: str, properties: Object, contributing: Object) -> Object:
     """A cyber-observable, named by what it is: the canonical JSON of the properties that the standard lists."""
     canonical = json.dumps(well_formed(contributing), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return {"type": kind, "spec_version": "2.1", "id": f"{kind}--{uuid5(OBSERVABLES, canonical)}", **properties}
-
-
-def _time(seconds: float) -> str:
-    moment = EPOCH + timedelta(seconds=min(max(seconds, 0.0), 1e9))
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 REPORTER = Reporter("a STIX 2.1 bundle of what was found", render, "application/stix+json", recorded=True)

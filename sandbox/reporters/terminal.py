@@ -12,7 +12,7 @@ from sandbox.plaintext import escape
 from sandbox.report import Coverage, Finding, PackageReport, Report, Verdict
 from sandbox.reporters import Recordings, Reporter
 from sandbox.reporters._packages import alike, compared, novelty, place, reason
-from sandbox.reporters._texts import commandless
+from sandbox.reporters._texts import clean_words, commandless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +22,6 @@ _MEANING: dict[Verdict, str] = {
     "malicious": "it hunts secrets, or does what no honest package does",
     "suspicious": "it did something unexpected that proves no harm",
     "inconclusive": "not everything could be looked at, so it cannot be called clean",
-    "clean": "everything ran, everything was watched, nothing was unexpected",
 }
 _NEXT: dict[Verdict, str] = {
     "malicious": "Do not install it. Where it ran outside a guest, rotate the secrets named above, and report it to "
@@ -86,7 +85,7 @@ def render(
 
 def _package(page: _Page, package: PackageReport) -> None:
     page.line(f"{package.verdict.upper()}  {package.target or package.purl}", _COLOURS[package.verdict])
-    page.line(f"{_MEANING[package.verdict]}.", indent=2)
+    page.line(f"{_MEANING.get(package.verdict) or clean_words([package])}.", indent=2)
     page.line(f"{package.purl}  {_short_digest(package.digest)}".rstrip(), "dim", 2)
     for origin in package.origins:
         how = "direct" if origin.direct else "transitive"

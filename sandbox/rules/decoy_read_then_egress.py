@@ -4,26 +4,32 @@ What: a package opened planted secrets, and afterwards the same line of processe
 same package, sent something out: a request, a connection (encrypted or not), datagrams, or names that carry
 data. Sockets for packets made by hand, many connections without a byte (the ports are the message) and programs
 for the network that are not there count as well; so does whoever takes up a file that the reader left behind.
+A reading that a profile explains counts like any other here, where no profile explains the way out. Only what a
+program of the system reads for itself (a package manager that a script calls reads its own settings) counts for that
+program alone, as long as it runs no code of the package's.
 Why it matters: what is encrypted with a key of the thief's own cannot be recognised on its way out. The
 order of reading and sending can.
 What to do: as for stolen secrets. If both have an honest reason, profile entries for the file and for the
-host say so.
+host say so; one for the host alone is enough.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 
 import msgspec
 
 from sandbox.facts import Deed
-from sandbox.lineage import program_name
+from sandbox.lineage import Actor, Program, program_name
 from sandbox.paths import tidy
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, _names, decoy_unseen, listed, ways
 
 _MANY_KNOCKS = 8
+_LANGUAGES = frozenset({"node", "nodejs", "bun", "deno", "perl", "ruby", "php", "python"})
+_CODE = (".js", ".cjs", ".mjs", ".node", ".py", ".pyc", ".pth", ".so", ".pl", ".rb", ".zip", ".egg", ".whl")
 _BY_HAND = ("socket inet ", "socket inet6 ", "socket packet ")
 """Sockets other than those of TCP and UDP."""
 
@@ -31,11 +37,15 @@ _BY_HAND = ("socket inet ", "socket inet6 ", "socket packet ")
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase in which bytes left after the package had read bait."""
     readers: dict[str, list[Deed]] = defaultdict(list)
+    aloof: dict[int, list[Deed]] = defaultdict(list)
+    programs = _Programs(case)
     for deed, entry in case.bait_reads:
-        # Expected reading taints too: a dotenv gone bad reads what it always read. Not so where the entry speaks
-        # of one program, such as the package manager that a script calls, rather than of the package.
-        expected_program = entry is not None and (deed.actor.role != "package" or entry.expectation.program)
-        if deed.weight != "low" and not expected_program:
+        # Expected reading taints too: a dotenv gone bad reads what it always read.
+        if deed.weight == "low" or (entry is not None and deed.actor.role != "package"):
+            continue
+        if entry is not None and entry.expectation.program and not entry.is_own and programs.is_aloof(deed.actor):
+            aloof[deed.actor.process.serial].append(deed)
+        else:
             readers[deed.actor.package].append(deed)
     if not case.facts.lost:
         for deed in decoy_unseen.unseen(case):
@@ -57,6 +67,50 @@ def check(case: Case) -> Iterator[Finding]:
                 phases[deed.phase].append(deed)
         for sent in phases.values():
             yield _finding(case, reads, sent)
+    for serial, reads in aloof.items():
+        sent = [deed for deed in exits if deed.actor.process.serial == serial and deed.line > reads[0].line]
+        if sent:
+            yield _finding(case, reads, sent)
+
+
+class _Programs:
+    """Which readers are programs of the system that only do what they are made for: whoever calls one does not get to
+    see what it reads."""
+
+    def __init__(self, case: Case) -> None:
+        self._table = case.facts.table
+        self._opened = case.facts.opened
+
+    def is_aloof(self, actor: Actor) -> bool:
+        """Whether it runs the system's program, by the system's script where it is an interpreter, and took up no code
+        from where packages can write (`python -m pip` beside a pip.py, `NODE_OPTIONS=--require ./x.js npm`)."""
+        program = actor.program
+        if program is None or not self._table.is_system(program.exe):
+            return False
+        if program.name in _LANGUAGES and not self._is_by_the_system(program):
+            return False
+        return actor.process.serial not in self._with_code
+
+    def _is_by_the_system(self, program: Program) -> bool:
+        if program.script:
+            return self._table.is_system(program.script)
+        for word in program.argv[1:]:
+            if word == "-m":
+                return True  # from where it was taken shows in what was opened
+            if word in ("-c", "-e", "-p", "--eval", "--print"):
+                return False
+            if not word.startswith("-"):
+                return self._table.is_system(word)
+        return False
+
+    @cached_property
+    def _with_code(self) -> set[int]:
+        """Processes that opened code of a package's own."""
+        return {
+            actor.process.serial
+            for path, access, actor, _ in self._opened
+            if access != "write" and path.endswith(_CODE) and not self._table.is_system(path)
+        }
 
 
 def _relays(case: Case, stems: dict[int, int]) -> Iterator[tuple[int, int]]:

@@ -7,16 +7,20 @@ Why it matters: what runs leaves nothing on the disk for a scanner to read. A do
 feeds an interpreter, and a program without a file, have no honest reason here: malicious. An interpreter
 that reads its program from its input, or a shell, is suspicious, and malicious where its line of processes had
 reached a host before: whoever is there decides what runs.
+A script that tries a shell out (autoconf's configure tells each that it finds a few words, to see what it can do) is
+none: it feeds the shell itself, by no other program, and the shell then does nothing but count.
 What to do: reject the package; the command line stands in the evidence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 
-from sandbox.facts import Deed
-from sandbox.lineage import SHELLS, Program
+from sandbox.facts import Deed, Facts
+from sandbox.lineage import SHELLS, Actor, Process, Program, program_name
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, by_package
 from sandbox.rules._names import DOWNLOADERS
@@ -37,12 +41,16 @@ _DECODED = re.compile(
     r"|(?:b64decode|atob)\([^\n]{0,4000}\)[^\n]{0,40}\b(?:exec|eval)\b"
 )
 _LONG = 64 * 1024
+_NOWHERE = ("/dev/null", "/dev/tty")
+_COUNTERS = frozenset({"expr", "test", "[", "true", "false"})
+"""Programs that compare and count: what a shell without such commands of its own calls to do so."""
 
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase, the worst of what was seen."""
     certain: set[int] = set()
     deeds = []
+    busy = _Busy(case.facts)
     downloads = {
         actor.stem for _, _, actor in case.facts.programs if actor.program and actor.program.name in DOWNLOADERS
     }
@@ -60,10 +68,12 @@ def check(case: Case) -> Iterator[Finding]:
         deed = case.deed("run", line, event, actor, subject=program.exe)
         if handed and case.judged.is_own_habit(deed):
             continue  # a package whose purpose is to open a shell says so in its own profile
-        deeds.append(deed)
         # An interpreter for whoever is at the other end of a connection, or for what was downloaded.
         if not handed or actor.stem in downloads or reached.get(actor.stem, line) < line:
             certain.add(id(deed))
+        elif _is_tried_out(actor, program, case, busy):
+            continue
+        deeds.append(deed)
     for group in by_package(deeds):
         yield _finding(case, group, any(id(deed) in certain for deed in group))
 
@@ -123,6 +133,72 @@ def _flags(words: list[str]) -> Iterator[str]:
         # `-o` and `-O` take a word, also at the end of others: `-eo pipefail`.
         if word in ("--rcfile", "--init-file") or (not word.startswith("--") and word[1:] and word[-1] in "oO"):
             next(rest, None)
+
+
+class _Busy:
+    """Which processes did anything that could matter to anybody: all but forking, counting and reading files."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    @cached_property
+    def _serials(self) -> set[int]:
+        facts = self._facts
+        found = {
+            actor.process.serial
+            for path, access, actor, _ in facts.opened
+            if (access != "read" and path not in _NOWHERE) or path in facts.watched
+        }
+        found |= {actor.process.serial for path, actor, _ in facts.probed if path in facts.planted}
+        found |= {actor.process.serial for _, _, actor, _, _ in facts.changed}
+        found |= {connection.actor.process.serial for connection in facts.connections}
+        for noted in (facts.lookups, facts.syscalls, facts.sockets, facts.sleeps, facts.binds, facts.survivors):
+            found |= {actor.process.serial for _, _, actor in noted}
+        return found
+
+    @cached_property
+    def _asked_for(self) -> dict[int, set[str]]:
+        """The programs that each process ran, or asked to run whether they are there or not."""
+        found: dict[int, set[str]] = defaultdict(set)
+        for _, event, actor in self._facts.attempts:
+            found[actor.process.serial].add(program_name(event.path))
+        for _, _, actor in self._facts.programs:
+            if actor.program is not None and not actor.program.forked:
+                found[actor.process.serial].add(actor.program.name)
+        return found
+
+    def is_any(self, top: Process, shell: Iterable[str] = ()) -> bool:
+        """Whether `top`, which may have become a shell known by the names in `shell`, or any process below it was."""
+        pending = [top]
+        while pending:
+            process = pending.pop()
+            ran = self._asked_for.get(process.serial, set()) - _COUNTERS
+            if process.serial in self._serials or ran.difference(shell if process is top else ()):
+                return True
+            pending += process.children
+        return False
+
+
+def _is_tried_out(actor: Actor, program: Program, case: Case, busy: _Busy) -> bool:
+    """Whether a script's own shell fed this one, by a built-in command (a fork that ran nothing stands before it), and
+    nothing came of it. What the script says stands in a file."""
+    process, table = actor.process, case.facts.table
+    parent = process.parent
+    if parent is None or not process.parent_known or program.name not in SHELLS or not table.is_system(program.exe):
+        return False
+    script = next((one for one in reversed(parent.programs) if one.line < program.line), None)
+    if script is None or script.forked or script.name not in SHELLS or not _runs_a_file(script):
+        return False
+    place = parent.children.index(process)
+    feeder = parent.children[place - 1] if place else None
+    return feeder is not None and not busy.is_any(feeder) and not busy.is_any(process, program.names)
+
+
+def _runs_a_file(program: Program) -> bool:
+    """Whether a shell was given a script, not words to run or nothing at all."""
+    flags = list(_flags(program.argv[1:]))
+    given = any(not flag.startswith(("--", "+")) and ("c" in flag or "s" in flag) for flag in flags)
+    return not given and len(program.argv) > 1 + len(flags)
 
 
 RULE = Rule(

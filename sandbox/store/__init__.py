@@ -10,6 +10,7 @@ leaves at most a file that `prune` removes. What is read back is believed only w
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -96,44 +97,45 @@ class Store:
         """Keep a run: its report, its recordings (see `pack`), and the package files that it was served, by default
         those that its recordings tell of. `judge` stands for the rules and profiles that made the report, `ran` is
         seconds since 1970 (default: now). `StoredRun.complete` comes from the recordings."""
-        if (report.purl, report.digest) != (key.purl, key.digest):
-            raise ValueError(f"a report of {report.purl} cannot be kept as one of {key.purl}")
-        files = set(served) or {one for packed in recordings for one in packed.served}
-        run = StoredRun(
+        return self.save_all([(key, report, tuple(served))], recordings, judge=judge, ran=ran)[0]
+
+    def save_all(
+        self,
+        results: Sequence[tuple[RunKey, PackageReport, Sequence[Served]]],
+        recordings: Sequence[Packed],
+        *,
+        judge: str,
+        ran: float | None = None,
+    ) -> list[StoredRun]:
+        """Keep several packages (at least one) of one run, which share its recordings: all or none. See `save`."""
+        for key, report, _ in results:
+            if (report.purl, report.digest) != (key.purl, key.digest):
+                raise ValueError(f"a report of {report.purl} cannot be kept as one of {key.purl}")
+        told = {one for packed in recordings for one in packed.served}
+        base = StoredRun(
             id=0,
-            key=key,
+            key=results[0][0],
             ran=time.time() if ran is None else ran,
             judge=judge,
-            report=plain_report(report),
+            report=results[0][1],
             complete=not any(packed.troubled for packed in recordings),
             recordings=tuple(packed.stored for packed in recordings),
         )
-        values = run_values(run)
+        runs = [
+            msgspec.structs.replace(base, key=key, report=plain_report(report)) for key, report, _ in results
+        ]
         with self._database.holding(alone=False), ExitStack() as undoing:
             for packed in recordings:
                 undoing.callback(self._take_back, packed.digest)
                 self._recordings.put(packed)
             with self._database.writing() as connection:
-                columns = ", ".join(values)
-                marks = ", ".join(f":{name}" for name in values)
-                number = connection.execute(f"INSERT INTO run ({columns}) VALUES ({marks})", values).lastrowid
-                connection.executemany(
-                    "INSERT INTO recording (run, place, persona, digest, size, stored) "
-                    "VALUES (:run, :place, :persona, :digest, :size, :stored)",
-                    [
-                        {"run": number, "place": place, **msgspec.structs.asdict(one)}
-                        for place, one in enumerate(run.recordings)
-                    ],
-                )
-                pairs = sorted((one.digest, one.url) for one in files)
-                connection.executemany("INSERT OR IGNORE INTO artifact (digest, url) VALUES (?, ?)", pairs)
-                connection.executemany(
-                    "INSERT INTO served (run, artifact) SELECT ?, id FROM artifact WHERE digest = ? AND url = ?",
-                    [(number, *pair) for pair in pairs],
-                )
+                kept = [
+                    msgspec.structs.replace(run, id=_insert(connection, run, set(served) or told))
+                    for run, (_, _, served) in zip(runs, results, strict=True)
+                ]
             undoing.pop_all()
         upkeep.tend(self._database, self._recordings)
-        return msgspec.structs.replace(run, id=number or 0)
+        return kept
 
     def judged(self, run: StoredRun, report: PackageReport, judge: str) -> StoredRun:
         """Keep what the recordings of a stored run mean by other rules or profiles."""
@@ -270,3 +272,22 @@ class Store:
                 yield run_from(row, recordings)
             except ValueError as error:
                 self.damaged.append(f"run {row['id']} of the store {self.folder} is damaged: {error}")
+
+
+def _insert(connection: sqlite3.Connection, run: StoredRun, files: Iterable[Served]) -> int:
+    """Add a run with its recordings and what it was served, within a transaction; its number."""
+    values = run_values(run)
+    columns, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+    number = connection.execute(f"INSERT INTO run ({columns}) VALUES ({marks})", values).lastrowid or 0
+    connection.executemany(
+        "INSERT INTO recording (run, place, persona, digest, size, stored) "
+        "VALUES (:run, :place, :persona, :digest, :size, :stored)",
+        [{"run": number, "place": place, **msgspec.structs.asdict(one)} for place, one in enumerate(run.recordings)],
+    )
+    pairs = sorted((one.digest, one.url) for one in files)
+    connection.executemany("INSERT OR IGNORE INTO artifact (digest, url) VALUES (?, ?)", pairs)
+    connection.executemany(
+        "INSERT INTO served (run, artifact) SELECT ?, id FROM artifact WHERE digest = ? AND url = ?",
+        [(number, *pair) for pair in pairs],
+    )
+    return number

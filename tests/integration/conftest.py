@@ -25,6 +25,21 @@ REGISTRY = "packages.test"
 Checked = tuple[PackageReport, Recording]
 
 
+def marked(fixture: Fixture) -> object:
+    """The fixture as a parameter, with the mark that its needs ask for."""
+    marks = [pytest.mark.registry] if "index" in fixture.needs else []
+    return pytest.param(fixture, id=fixture.name, marks=marks)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one fixture stay in one process, where what came of a check serves all of them (`check_once`)."""
+    for item in items:
+        call = getattr(item, "callspec", None)
+        fixture = call.params.get("fixture") if call else None
+        if isinstance(fixture, Fixture):
+            item.add_marker(pytest.mark.xdist_group(fixture.name))
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
     """A machine without a network, on which nothing may be left in the end."""

@@ -7,28 +7,16 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.command_line import Ended, Machine, orphans_come_here, still_running
+from tests.integration.command_line import Ended, Machine, still_running
 from tests.packages import build
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
 WRITES = "require('fs').writeFileSync('/home/dev/notes.txt', 'x')\n"
 SHEET = "expect:\n  - why: it keeps its notes beside the user's own\n    write: [~/notes.txt]\n"
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    made = Machine(tmp_path)
-    made.use("http://127.0.0.1:9/npm/", "http://127.0.0.1:9/simple/")
-    with orphans_come_here():
-        yield made
-        assert still_running() == []
-        assert made.left_behind() == []
 
 
 def checked(machine: Machine, *arguments: str) -> tuple[Ended, dict[str, Any]]:

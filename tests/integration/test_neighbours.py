@@ -6,15 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.conftest import Checked
+from tests.integration.conftest import Checked, marked
 from tests.packages.catalogue import NEIGHBOURS
 from tests.packages.fixture import Fixture
 
-
-def marked(fixture: Fixture) -> object:
-    """The fixture as a parameter, with the mark that its needs ask for."""
-    marks = [pytest.mark.registry] if "index" in fixture.needs else []
-    return pytest.param(fixture, id=fixture.name, marks=marks)
+pytestmark = pytest.mark.together
 
 
 @pytest.mark.parametrize("fixture", [marked(fixture) for fixture in NEIGHBOURS])
