@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from sandbox import discovery
+from sandbox import discovery, judge
 from sandbox.deviations import Judged
 from sandbox.events import Recording
 from sandbox.facts import Deed, Facts, gather
-from sandbox.judge import judge, purl
+from sandbox.judge_batch import judge_batch
 from sandbox.noise import Quiet
 from sandbox.profiles import Profiles
-from sandbox.report import Evidence, Finding, PackageReport, Verdict, worst
+from sandbox.report import Coverage, Evidence, Finding, PackageReport, Verdict, worst
 from sandbox.rules import Case, Rule
 
 VERDICTS: dict[Verdict, str] = {
@@ -58,11 +58,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the two that are compared. `missing` is what its recordings do not show."""
+    """One of the two that are compared. `missing` is what its recordings do not show; `together` are the packages that
+    ran in one guest, where there were several: there is no `purl` then."""
 
     purl: str
     verdict: Verdict
     missing: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,13 +150,17 @@ def compare_all(
     profiles: Profiles,
     rules: Mapping[str, Rule] | None = None,
 ) -> Difference:
-    """The same for several recordings of each (personas, repeats), at least one: what any of them shows counts."""
+    """The same for several recordings of each (personas, repeats), at least one: what any of them shows counts. Of
+    several packages that ran together, all are compared at once. Raises ValueError where one side is so and the other
+    not: then nearly all would be new, or gone."""
     if {recording.header.ecosystem for recording in (*before, *after)} != {profiles.ecosystem}:
         raise ValueError("recordings of different ecosystems cannot be compared")
+    if len({bool(recording.header.members) for recording in (*before, *after)}) > 1:
+        raise ValueError("recordings of one package and of several that ran together cannot be compared")
     found = discovery.load("rules", "RULE") if rules is None else rules
     old, new = _together(before, profiles), _together(after, profiles)
-    old_reports = [judge(recording, profiles, found) for recording in before]
-    new_reports = [judge(recording, profiles, found) for recording in after]
+    old_reports = [_judged(recording, profiles, found) for recording in before]
+    new_reports = [_judged(recording, profiles, found) for recording in after]
     added = _changes(new, (behaviour for behaviour in new if behaviour not in old))
     known = (behaviour for behaviour in new if behaviour in old and not new[behaviour].expected)
     told = tuple(_told(old_reports, new_reports, added, before, after))
@@ -167,6 +173,22 @@ def compare_all(
         gone=_changes(old, (behaviour for behaviour in old if behaviour not in new)),
         known=_changes(new, known),
         findings=told,
+    )
+
+
+def _judged(recording: Recording, profiles: Profiles, rules: Mapping[str, Rule]) -> PackageReport:
+    """The report on a recording; of several packages that ran together, one on all of them."""
+    header = recording.header
+    if not header.members:
+        return judge.judge(recording, profiles, rules)
+    found = judge_batch(recording, profiles, rules)
+    return PackageReport(
+        purl="",
+        target=header.target,
+        digest=header.digest,
+        verdict=judge.verdict(found.findings, list(found.gaps)),
+        findings=found.findings,
+        coverage=Coverage(missing=found.gaps),
     )
 
 
@@ -212,8 +234,10 @@ def _keys(report: PackageReport, recording: Recording) -> Iterator[tuple[Finding
 
 
 def _side(recordings: Sequence[Recording], reports: Sequence[PackageReport]) -> Side:
+    header = recordings[0].header
     return Side(
-        purl=purl(recordings[0].header),
+        purl="" if header.members else judge.purl(header),
+        together=tuple(member.purl for member in header.members),
         verdict=worst([report.verdict for report in reports]),
         missing=tuple(dict.fromkeys(text for report in reports for text in report.coverage.missing)),
     )

@@ -122,7 +122,8 @@ def judge(recording: RecordingFile, **flags: Any) -> int:
 
 @app.command(short_help="Say what B does and A does not: versions, or recordings.")
 @offers(
-    "backend", "personas", "fail_on", "allow_inconclusive", "timeout", "keep", "profiles", "cache", "sdist", "quiet"
+    "backend", "image", "runtime", "personas", "fail_on", "allow_inconclusive", "timeout", "keep", "profiles", "cache",
+    "store", "sdist", "quiet",
 )  # fmt: skip
 def diff(before: Before, after: After, style: Style = "terminal", **flags: Any) -> int:
     """Say what B does and A does not, and the other way round, without the noise of single runs. Exits 11 where B is
@@ -134,13 +135,14 @@ def diff(before: Before, after: After, style: Style = "terminal", **flags: Any) 
     settings = _settings(flags, [one for one in sides if not subjects.is_recording(one)])
     old, new = schedule.recorded(sides, settings)
     sheets = subjects.sheets_for(old + new, settings.profiles)
+    subjects.require_alike(old, new)
     found = behaviour.compare_all([one for _, one in old], [one for _, one in new], sheets)
     emit(differences.as_json(found) if style == "json" else differences.as_text(found))
     return differences.exit_code(found, settings.fail_on, allow_inconclusive=settings.allow_inconclusive)
 
 
 @app.command(short_help="Propose a profile from what packages did; to be reviewed.")
-@offers("backend", "personas", "timeout", "keep", "profiles", "cache", "sdist", "quiet")
+@offers("backend", "image", "runtime", "personas", "timeout", "keep", "profiles", "cache", "store", "sdist", "quiet")
 def learn(
     targets: Subjects,
     output: Annotated[Path | None, typer.Option("--output", metavar="DIR", help=_SHEETS, show_default=False)] = None,
@@ -154,6 +156,7 @@ def learn(
 
     settings = _settings(flags, [one for one in targets if not subjects.is_recording(one)])
     recorded = [one for found in schedule.recorded(targets, settings) for one in found]
+    subjects.require_alone(recorded)
     sheets = subjects.sheets_for(recorded, settings.profiles)
     proposal = learns.propose(recorded, sheets, discovery.load("rules", "RULE"))
     for text in learns.talk(proposal):

@@ -61,7 +61,8 @@ def words(behaviour: Behaviour) -> str:
 
 
 def _named(side: Side) -> str:
-    return f"{shorten(side.purl, 120)} ({side.verdict})"
+    name = f"{len(side.together)} packages together" if side.together else shorten(side.purl, 120)
+    return f"{name} ({side.verdict})"
 
 
 def _findings(findings: Sequence[Told]) -> Iterator[str]:

@@ -45,6 +45,14 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """Packages that opened files of other packages' folders: whose."""
     likely: tuple[str, ...] = ()
     """Packages that act wherever others do: they have files that every start of Python runs."""
+    gaps: tuple[str, ...] = ()
+    """What was not seen, of one package (which is named) or of all, one sentence each."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All that was found, on whomever."""
+        own = (finding for report in self.packages.values() for finding in report.findings)
+        return tuple(dict.fromkeys([*own, *self.unattributed]))
 
     def reports(self, what: str) -> list[PackageReport]:
         """Every package's report by this recording alone, as it stands without a run of each suspect; `what` names the
@@ -98,6 +106,7 @@ class _Batch:
         self._suspects: dict[str, list[str]] = defaultdict(list)
         self._unattributed: list[Finding] = []
         self._unclear: list[str] = []
+        self._gaps: list[str] = []
 
     def findings(self) -> None:
         """Give each finding to the package that it names; two versions of one name are both meant."""
@@ -132,7 +141,7 @@ class _Batch:
         served = {event.digest for event in self._facts.events if isinstance(event, ArtifactServed)}
         for key, member in self._members.items():
             if member.digest and member.digest not in served:
-                self._suspect(key, "its file was never fetched, so it was not installed")
+                self._missed(key, "its file was never fetched, so it was not installed")
         failed = [text for _, text in general if text]
         self._blame_failed_scripts(bool(failed))
         lost = self._lost()
@@ -149,6 +158,7 @@ class _Batch:
             changed_by=self._named(self._changed_by()),
             loads=self._named(self._loads()),
             likely=tuple(key for key, member in self._members.items() if member.starts),
+            gaps=tuple(dict.fromkeys([*missing, *failed, *lost, *self._gaps])),
         )
 
     def _lost(self) -> list[str]:
@@ -158,7 +168,7 @@ class _Batch:
             process = self._facts.table.processes.get(event.process) if event.sensor == "gateway" else None
             keys = self._of(process.actor.package) if process is not None else []
             for key in keys:
-                self._suspect(key, f"not all that it sent was looked into: {shorten(event.reason, 100)}")
+                self._missed(key, f"not all that it sent was looked into: {shorten(event.reason, 100)}")
             if not keys:
                 kept.append(event)
         self._facts.lost[:] = kept
@@ -166,6 +176,12 @@ class _Batch:
 
     def _of(self, package: str) -> list[str]:
         return self._keys.get(package_key(self._header.ecosystem, package), []) if package else []
+
+    def _missed(self, key: str, why: str) -> None:
+        """Something of one package was not seen."""
+        self._suspect(key, why)
+        if len(self._gaps) < 10 * _MANY:
+            self._gaps.append(f"{key}: {why}")
 
     def _suspect(self, key: str, why: str) -> None:
         if len(self._suspects[key]) < _MANY:
@@ -202,7 +218,7 @@ class _Batch:
             for key in self._exercised(planned):
                 own[key].append(coverage)
                 if said:
-                    self._suspect(key, said)
+                    self._missed(key, said)
         return own, general
 
     def _exercised(self, planned: PlannedPhase) -> list[str]:

@@ -12,9 +12,20 @@ from pathlib import Path
 
 import msgspec
 
-from sandbox import behaviour, differences, discovery, events, kept, reuse, schedule
+from sandbox import (
+    behaviour,
+    differences,
+    discovery,
+    events,
+    fingerprints,
+    kept,
+    local_packages,
+    pinned,
+    reuse,
+    schedule,
+)
 from sandbox.behaviour import Difference
-from sandbox.errors import BackendError, BaitboxError
+from sandbox.errors import BackendError, BaitboxError, StoreError
 from sandbox.events import Recording
 from sandbox.locked_targets import Earlier, Unchecked
 from sandbox.plaintext import shorten
@@ -22,12 +33,15 @@ from sandbox.profiles import Profiles
 from sandbox.progress import Progress
 from sandbox.report import WORST_FIRST, Finding, PackageReport, Previous
 from sandbox.settings import Settings
+from sandbox.store import Store
 from sandbox.targets import Target
 
 MOST_COMPARED = 8
 """Packages of one gate whose previous version is run as well, the worst first."""
 MOST_NEW = 20
 """New behaviours that are told of one package."""
+_MOST_STORED = 50
+"""Stored runs that are looked through for one file."""
 _ANY_AGE = 36500.0
 """Days. What a file did is as true later; and what its dependencies have learned since is then no part of it."""
 
@@ -134,7 +148,13 @@ class _Comparison:
             self._progress.step(f"comparing {len(asked)} packages with the versions before the change")
         keep = (self._settings.keep or self._folder) / "previous"
         max_age = _ANY_AGE if self._settings.max_age > 0 else 0.0
-        return self._run(asked, msgspec.structs.replace(self._settings, keep=keep, max_age=max_age))
+        settings = msgspec.structs.replace(self._settings, keep=keep, max_age=max_age)
+        found = self._run(asked, settings)
+        for one in given:
+            target = one.earlier.target if one.earlier is not None else None
+            if isinstance(target, Target) and not found[target].purl and one.earlier is not None:
+                found[target] = _stored(target, one.earlier.version, settings) or found[target]
+        return found
 
     def _run(self, targets: Sequence[Target], settings: Settings) -> Reports:
         """The reports of some targets, with their recordings in the folder `settings.keep`."""
@@ -175,6 +195,29 @@ class _Comparison:
         except (BaitboxError, ValueError) as error:
             return _unable(one, f"what it did cannot be looked at: {error}")
         return _compared(one, found, before)
+
+
+def _stored(target: Target, version: str, settings: Settings) -> PackageReport | None:
+    """What the store has recorded of a file that no registry gives out any more, where it is that very file and was
+    seen as everything is today."""
+    digests, wanted = pinned.strongest(target.digests), local_packages.purl(target.ecosystem, target.name, version)
+    if settings.no_cache or settings.max_age <= 0 or settings.keep is None:
+        return None
+    try:
+        with Store.open(settings.store, create=False) as store:
+            for run in store.runs(wanted, many=_MOST_STORED):
+                known = (run.key.purl, run.key.sensors) == (wanted, fingerprints.sensors_key())
+                alone = [one.persona for one in run.recordings] and not run.key.plan.startswith("together")
+                if known and alone and run.key.digest in digests and set(run.key.personas) == set(settings.personas):
+                    paths = [settings.keep / f"stored-{run.id}-{number}.jsonl" for number in range(len(run.recordings))]
+                    for path, one in zip(paths, run.recordings, strict=True):
+                        reuse.copy(store, one, path)
+                    return msgspec.structs.replace(
+                        run.report, recordings=tuple(map(str, paths)), stored=reuse.moment(run.ran)
+                    )
+    except (StoreError, OSError) as error:
+        reuse.tell(f"what is stored of {target.text} cannot be used: {error}")
+    return None
 
 
 def _compared(one: Subject, found: Difference, before: PackageReport) -> PackageReport:

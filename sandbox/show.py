@@ -66,6 +66,8 @@ def tree(recording: Recording) -> str:
 def _head(recording: Recording) -> str:
     header = recording.header
     what = f"{header.ecosystem}:{header.package}@{header.version}" if header.package else header.target
+    if header.members:
+        what = f"{header.target}: {len(header.members)} {header.ecosystem} packages together"
     return shorten(f"{what}  {header.persona}  {header.backend}  {header.tool}", 160)
 
 

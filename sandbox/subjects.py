@@ -37,6 +37,26 @@ def sheets_for(recorded: Sequence[Named], folders: Sequence[Path]) -> Profiles:
     return profiles.load([profiles.profile_folder(), *folders], ecosystems.pop())
 
 
+def require_alike(before: Sequence[Named], after: Sequence[Named]) -> None:
+    """Raise UsageError where one side is of several packages that ran together, and the other of one."""
+    batches = [name for name, recording in (*before, *after) if recording.header.members]
+    if batches and len(batches) < len(before) + len(after):
+        raise UsageError(
+            f"{batches[0]} is of several packages that ran together, and the other side is of one",
+            "compare it with another scan's; or record the package alone: `baitbox check --keep DIR TARGET`",
+        )
+
+
+def require_alone(recorded: Sequence[Named]) -> None:
+    """Raise UsageError for a recording of several packages that ran together: not all in it is surely one's doing."""
+    for name, recording in recorded:
+        if recording.header.members:
+            raise UsageError(
+                f"{name} is of several packages that ran together, from which no profile can be learned",
+                "run each package alone: `baitbox learn TARGET`",
+            )
+
+
 def write(folder: Path, files: Mapping[str, str]) -> list[Path]:
     """Write sheets by their ids into a folder for `--profile`. Raises UsageError where one is there, or cannot be
     written."""

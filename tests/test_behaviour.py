@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from test_judge_batch import Batch, steal
 
 from sandbox import discovery, events, profiles
 from sandbox.behaviour import Behaviour, Difference, behaviours, compare, compare_all
@@ -188,3 +189,39 @@ def test_the_arguments_of_an_unexpected_program_count() -> None:
 def test_ecosystems_are_not_mixed() -> None:
     with pytest.raises(ValueError, match="different ecosystems"):
         compare(story(), Story(ecosystem="pypi").whole(), sheets())
+
+
+def together(*thieves: str, served: tuple[str, ...] | None = None) -> Recording:
+    """Two packages that ran in one guest."""
+    batch = Batch("a", "b")
+    batch.end(batch.install(served))
+    batch.planned()
+    for name in batch.names:
+        root = batch.load(name)
+        if name in thieves:
+            steal(batch, root)
+    batch.judged()  # with the shell, and the end
+    return Recording(batch.header, batch.events)
+
+
+def test_of_packages_that_ran_together_each_is_compared_with_itself() -> None:
+    found = compare(together("a"), together("a", "b"), sheets())
+    assert (found.before.purl, found.after.together) == ("", ("pkg:npm/a@1.0.0", "pkg:npm/b@1.0.0"))
+    assert {change.behaviour.package for change in found.new} == {"b"}
+    thefts = {(told.finding.package, told.known) for told in found.findings if told.finding.rule == "decoy_sent"}
+    assert thefts == {("a", True), ("b", False)}
+    assert (found.verdict, found.before.verdict, found.before.missing) == ("malicious", "malicious", ())
+    clean = compare(together(), together(), sheets())
+    assert (clean.verdict, clean.new, clean.findings, clean.after.verdict) == ("clean", (), (), "clean")
+
+
+def test_what_was_not_installed_among_others_is_a_gap() -> None:
+    found = compare(together(), together(served=("a",)), sheets())
+    assert found.verdict == "inconclusive"
+    assert found.after.missing == ("pkg:npm/b@1.0.0: its file was never fetched, so it was not installed",)
+
+
+def test_one_package_is_not_compared_with_several() -> None:
+    for before, after in ((story(), together()), (together(), story())):
+        with pytest.raises(ValueError, match="cannot be compared"):
+            compare(before, after, sheets())

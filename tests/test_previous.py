@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from test_behaviour import RULES, sheets, story
 
-from sandbox import events, previous, progress, report, schedule
+from sandbox import events, fingerprints, previous, progress, report, schedule
 from sandbox.errors import BackendError, BaitboxError, TargetError
 from sandbox.events import Recording
 from sandbox.judge import judge
@@ -17,6 +18,7 @@ from sandbox.locked_targets import Earlier, Unchecked
 from sandbox.previous import MOST_COMPARED, MOST_NEW, Subject
 from sandbox.report import PackageReport
 from sandbox.settings import Settings
+from sandbox.store import RunKey, Store, pack
 from sandbox.targets import Target
 from tests.recording import HOME, NPM, Story, installed
 
@@ -66,8 +68,9 @@ class Guests:
 
 
 @pytest.fixture
-def guests(monkeypatch: pytest.MonkeyPatch) -> Guests:
+def guests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Guests:
     made = Guests()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(schedule, "check_all", made.check_all)
     return made
 
@@ -238,3 +241,45 @@ def test_how_the_store_is_used(guests: Guests, tmp_path: Path) -> None:
     compared(msgspec.structs.replace(subject, report=there), keep=kept)
     assert [text for text, _ in guests.asked] == ["npm:thing@1.0.0"]
     assert [path.name for path in (kept / "previous").iterdir()] == ["thing-1.0.0.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "taken"),
+    [
+        ({}, True),
+        ({"digest": "sha512:" + "22" * 64}, False),  # another content of the same version
+        ({"sensors": "others"}, False),
+        ({"personas": ("other",)}, False),
+        ({"plan": "together 0123"}, False),
+        ({"purl": "pkg:npm/thing@1.0.0-rc.1"}, False),
+    ],
+)
+def test_what_the_registry_has_lost_is_taken_from_the_store_where_it_is_the_pinned_file(
+    guests: Guests, tmp_path: Path, stored: dict[str, Any], taken: bool
+) -> None:
+    pinned = "sha512:" + "11" * 64
+    subject = guests.subject(story("a.test"), TargetError("r.test has no version 1.0.0"))
+    assert subject.earlier is not None
+    assert isinstance(subject.earlier.target, Target)
+    target = msgspec.structs.replace(subject.earlier.target, digests=(pinned, "sha1:00"))
+    subject = msgspec.structs.replace(subject, earlier=Earlier("1.0.0", target))
+    base: dict[str, Any] = {
+        "purl": "pkg:npm/thing@1.0.0", "digest": pinned, "plan": "p", "personas": ("laptop",), "guest": "g",
+        "sensors": fingerprints.sensors_key(),
+    }  # fmt: skip
+    key = RunKey(**{**base, **stored})
+    did = story("a.test")
+    did = Recording(msgspec.structs.replace(did.header, digest=key.digest), did.events)
+    path = tmp_path / "before.jsonl"
+    with path.open("wb") as file:
+        events.write(file, did.header, did.events)
+    judged = msgspec.structs.replace(judge(did, sheets(), RULES), purl=key.purl)
+    with Store.open(tmp_path / "store") as store:
+        store.save(key, judged, [pack(path, "laptop")], judge="j")
+    (one,) = compared(subject, store=tmp_path / "store")
+    assert novelties(one) == {"unexpected_host": "known" if taken else ""}
+    assert bool(beside(one).stored) == taken
+    assert (beside(one).problem == "") == taken
+    for settings in ({"no_cache": True}, {"max_age": 0}):
+        (one,) = compared(subject, store=tmp_path / "store", **settings)
+        assert beside(one).problem == "r.test has no version 1.0.0"

@@ -24,6 +24,9 @@ def test_the_first_line_says_whose_recording_it_is() -> None:
     for text in (timeline(story.recording()), tree(story.recording())):
         assert text.startswith("npm:thing@1.0.0  laptop  native  baitbox 0.1.0\n")
     assert timeline(Story(package="", target="./x.tgz").recording()).startswith("./x.tgz")
+    members = [events.Member(name=name, version="1.0.0", purl=f"pkg:npm/{name}@1.0.0") for name in "ab"]
+    several = Story(package="", version="", target="together-1", members=members, backend="native")
+    assert timeline(several.recording()).startswith("together-1: 2 npm packages together  laptop  native")
 
 
 def test_files_are_folded_and_bait_is_not() -> None:

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from test_behaviour import together
 
-from sandbox import cli, subjects
+from sandbox import cli, events, subjects
 from sandbox.errors import TargetError, UsageError
 
 FOLDER = Path(__file__).parent / "recordings"
@@ -87,6 +88,37 @@ def test_mistakes_are_one_sentence(
     assert said.out == ""
     assert words in said.err
     assert len([line for line in said.err.splitlines() if line.startswith("error: ")]) == 1
+
+
+def written(path: Path, recording: events.Recording) -> str:
+    with path.open("wb") as file:
+        events.write(file, recording.header, recording.events)
+    return str(path)
+
+
+def test_recordings_of_several_packages_are_compared_with_such_and_teach_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = written(tmp_path / "old.jsonl", together("a")), written(tmp_path / "new.jsonl", together("a", "b"))
+    assert cli.run(["diff", old, new]) == 11
+    told = capsys.readouterr().out
+    assert told.startswith("MALICIOUS  2 packages together (malicious) -> 2 packages together (malicious)\n")
+    assert "send aws body drop.test, by b, in import" in told
+    for sides in ([old, CLEAN], [CLEAN, new]):
+        assert cli.run(["diff", *sides]) == 2
+        said = capsys.readouterr().err
+        assert "is of several packages that ran together, and the other side is of one" in said
+        assert "hint: compare it with another scan's; or record the package alone: `baitbox check --keep" in said
+    assert cli.run(["learn", CLEAN, old]) == 2
+    assert f"{Path(old).name} is of several packages that ran together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["diff", "learn"])
+def test_images_and_runtimes_are_named_as_for_check(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for flag in ("--image", "--runtime"):
+        for store in ([], ["--store", "mine"]):
+            assert cli.run([command, "--backend", "native", flag, "x", *store, THIEF, "npm:thing"]) == 2
+            assert f"the native backend has no {flag}" in capsys.readouterr().err
 
 
 def test_recordings_are_told_by_their_name() -> None:

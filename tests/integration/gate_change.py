@@ -20,16 +20,16 @@ class Change:
         self.machine = machine
         self.registry = registry
         self.repository = Repository(machine.root / "shop")
-        self._archives = archives
+        self.archives = archives
 
     def entry(self, name: str, version: str, **more: Any) -> dict[str, Any]:
         """What npm locks of a package that the registry has."""
         file = f"{name}-{version}.tgz"
-        content = self._archives[file].read_bytes()
+        content = self.archives[file].read_bytes()
         return package(version, content, resolved=f"{self.registry.npm_url}{name}/-/{file}", **more)
 
     def content(self, file: str) -> bytes:
-        return self._archives[file].read_bytes()
+        return self.archives[file].read_bytes()
 
     def gate(self, *arguments: str, **more: str) -> Ended:
         folder = ("env", "-C", str(self.repository.root))

@@ -11,10 +11,10 @@ import pytest
 
 from tests.integration.command_line import Machine, orphans_come_here, still_running
 from tests.integration.gate_change import Change
-from tests.locks import npm_lock, package
+from tests.locks import npm_lock, package, requirements
 from tests.packages import build
 from tests.packages.registry import Registry
-from tests.packages.settled import javascript
+from tests.packages.settled import javascript, python
 
 pytestmark = pytest.mark.native
 
@@ -59,6 +59,9 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
         files = {"index.js": f"module.exports = '{version}'\n", **({"count.js": javascript(does)} if does else {})}
         scripts = {"scripts": {"postinstall": "node count.js"}} if does else {}
         build.npm(folder, name, files, version=version, **scripts)
+    for version in ("1.0.0", "1.1.0"):
+        meter = python("urllib.request.urlopen('https://metrics.word-count.test/loaded')", "urllib.request")
+        build.wheel(folder, "word-meter", {"word_meter.py": f"{meter}\nversion = '{version}'\n"}, version=version)
     archives = {path.name: path for path in folder.iterdir()}
     machine = Machine(tmp_path_factory.mktemp("machine"))
     with orphans_come_here(), Registry(archives.values(), host="packages.test") as registry:
@@ -161,3 +164,37 @@ def test_again_from_the_store_nothing_is_run_and_the_same_is_told(
     words = " ".join(text.read_text().split())
     assert "known: the version before did the same, which excuses nothing" in words
     assert "not compared with 0.9.0, so nothing is called known: " in words
+
+
+def test_of_pypi_too_with_the_recordings_of_both_kept_and_in_a_page(gate: Gate, tmp_path: Path) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        wheel = gate.content(f"word_meter-{version}-py3-none-any.whl")
+        gate.repository.commit({"requirements.txt": requirements({f"word-meter=={version}": wheel})})
+    kept, page = tmp_path / "kept", tmp_path / "page.html"
+    arguments = ("--base", "HEAD~1", "--head", "HEAD", "requirements.txt")
+    _, packages = gate.report(*arguments, "--report", f"html={page}", "--keep", str(kept), code=10)
+    one = packages["pypi:word-meter==1.1.0"]
+    assert set(novelties(one).values()) == {"known"}
+    assert (one["previous"]["purl"], one["previous"]["verdict"]) == ("pkg:pypi/word-meter@1.0.0", "suspicious")
+    assert [path.name for path in (kept / "previous").iterdir()] == ["pypi-word-meter-1.0.0-laptop.jsonl"]
+    assert "known: the version before did the same" in page.read_text()
+    _, packages = gate.report(*arguments, "--report", f"html={page}", code=10)  # of recordings that nobody keeps
+    assert packages["pypi:word-meter==1.1.0"]["previous"]["stored"]
+    assert "known: the version before did the same" in page.read_text()
+    assert "The recording" not in page.read_text().partition("<script>")[0]  # none that could not be read
+
+
+def test_a_version_that_the_registry_has_lost_is_known_from_the_store(
+    gate: Gate, first: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        gate.repository.commit({"package-lock.json": npm_lock({"known-count": gate.entry("known-count", version)})})
+    left = [path for name, path in gate.archives.items() if name != "known-count-1.0.0.tgz"]
+    with Registry(left, host="packages.test") as registry:
+        gate.machine.use(registry.npm_url, registry.pypi_url, registry.own_url)
+        cache = str(tmp_path / "cache")
+        _, packages = gate.report("--base", "HEAD~1", "--head", "HEAD", "--cache", cache, code=10)
+    one = packages["npm:known-count@1.1.0"]
+    assert novelties(one) == {"unexpected_host": "known"}
+    assert one["previous"]["stored"]
+    assert one["previous"]["digest"] == first["known-count"]["previous"]["digest"]
