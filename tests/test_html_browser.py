@@ -13,7 +13,7 @@ import pytest
 from sandbox import events, report
 from sandbox.reporters import html
 from tests.hostile_report import hostile_recording, hostile_report, large_recording
-from tests.test_html_report import STOLEN, page_of, story
+from tests.html_samples import STOLEN, page_of, story
 from tests.test_reporters import COVERAGE, finding, package, whole
 
 pytestmark = [

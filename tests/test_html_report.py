@@ -5,8 +5,6 @@ What a browser makes of it is in `test_html_browser`.
 
 from __future__ import annotations
 
-import base64
-import gzip
 import itertools
 import json
 import os
@@ -14,7 +12,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,87 +21,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import events, report
-from sandbox.bait import Draw, Person
-from sandbox.decoys.npm_token import DECOY as NPM_TOKEN
-from sandbox.decoys.openai import DECOY as OPENAI
 from sandbox.facts import gather
-from sandbox.reporters import _html_flows, _html_tokens, html
-from sandbox.reporters._html_bodies import Decoder, View
-from sandbox.reporters._html_drawing import flow
+from sandbox.reporters import html
+from sandbox.reporters._html_bodies import Decoder
 from sandbox.reporters._html_events import Room, Texts, columns
 from sandbox.reporters._html_index import trend
 from sandbox.reporters._html_markup import data_block, source_hash, tag
 from sandbox.reporters._html_recorded import recorded
-from tests.hostile_report import INJECTIONS, filled, hostile_recording, hostile_report, large_recording
+from tests.hostile_report import filled, hostile_recording, hostile_report, large_recording
+from tests.html_samples import STOLEN, TOKEN, Skeleton, data_of, page_of, story
 from tests.packages.build import build
-from tests.recording import HOME, PROJECT, Story
 from tests.test_reporters import SAMPLES, finding, package, whole
 
 ASSETS = Path(html.__file__).parent / "_assets"
-TOKEN = "npm_" + "A1b2" * 9
-
-
-class Skeleton(HTMLParser):
-    """The elements and attribute names of a page, its texts, and its data blocks."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, tuple[str, ...]]] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.texts: list[str] = []
-        self.blocks: list[str] = []
-        self._open = ""
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, tuple(name for name, _ in attrs)))
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        self._open = "data" if ("type", "application/json") in attrs else tag
-
-    def handle_data(self, data: str) -> None:
-        if self._open == "data":
-            self.blocks.append(data)
-        elif self._open not in ("script", "style"):
-            self.texts.append(data)
-
-
-def connect(made: Story, process: int, host: str) -> None:
-    made.add(events.ConnectionOpened, process=process, protocol="tcp", address="52.0.0.1", port=443, host=host,
-             connection=5)  # fmt: skip
-
-
-def story() -> Story:
-    """A package whose script reads the npm token and sends it, in gzip in base64, and drops and runs a file."""
-    made = Story()
-    root = made.begin("install", "install", ["/usr/bin/node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install"])
-    script = made.script(root)
-    thief = made.child(script, "/usr/bin/node", ["node", "x.js"], f"{PROJECT}/node_modules/thing")
-    made.read(thief, f"{HOME}/.npmrc")
-    made.read(thief, "/tmp/payload.sh", "write", created=True)
-    made.add(events.FileChanged, process=thief, path="/tmp/payload.sh", change="mode", mode=0o755)
-    made.child(thief, "/tmp/payload.sh", ["/tmp/payload.sh"])
-    body = base64.b64encode(gzip.compress(f'{{"token":"{TOKEN}","user":"dev"}}'.encode(), mtime=0))
-    connect(made, thief, "c.test")
-    made.add(events.RequestSent, process=thief, connection=5, method="POST", url="https://c.test/in",
-             headers=[("a", "b")], body=body, body_size=len(body))  # fmt: skip
-    made.add(events.DecoySent, process=thief, decoy="npm_token", token="publish token", connection=5, host="c.test",
-             where="body", encodings=["base64", "gzip"])  # fmt: skip
-    return made.end(root)
-
-
-STOLEN = finding(decoys=("npm_token",), ways_out=("https POST to c.test",), package="thing")
-
-
-def page_of(recording: events.Recording, **fields: Any) -> str:
-    one = package("malicious", **{"findings": (STOLEN,), "recordings": ("x.jsonl",), **fields})
-    return html.page(whole(one), {"x.jsonl": recording})
-
-
-def data_of(page: str) -> dict[str, Any]:
-    (block,) = Skeleton(page).blocks
-    found: dict[str, Any] = json.loads(block)
-    return found
 
 
 # Markup ---------------------------------------------------------------------------------------------------------
@@ -276,107 +205,6 @@ def test_nights_are_drawn_and_told() -> None:
     assert "Over the nights" in html.page(SAMPLES["several"], nights=[("2026-11-24", {"clean": 2})])
 
 
-# What was sent --------------------------------------------------------------------------------------------------
-
-
-def marked(views: list[View]) -> list[tuple[tuple[str, ...], str, str]]:
-    return [(view.encodings, text, bait) for view in views for text, bait in view.parts if bait]
-
-
-def sent(*encodings: str, decoy: str = "npm_token", token: str = "publish token") -> events.DecoySent:
-    return events.DecoySent(
-        at=1, decoy=decoy, token=token, connection=1, host="c.test", where="body", encodings=list(encodings)
-    )
-
-
-def values(decoy: Any, seed: int = 77) -> dict[str, str]:
-    return {token.name: token.value for token in decoy.plant(Draw(seed), Person(npm_registry="r.test")).tokens}
-
-
-@pytest.mark.parametrize(
-    ("encodings", "encode"),
-    [
-        ([], lambda data: data),
-        (["base64"], base64.b64encode),
-        (["base64"], lambda data: b'{"data":"' + base64.b64encode(data) + b'","n":1}'),
-        (["hex"], lambda data: data.hex().encode()),
-        (["gzip"], lambda data: gzip.compress(data, mtime=0)),
-        (["base64", "gzip"], lambda data: base64.b64encode(gzip.compress(data, mtime=0))),
-        (["base64", "base64"], lambda data: base64.b64encode(base64.b64encode(data))),
-        (["base64", "reversed"], lambda data: base64.b64encode(data[::-1])),
-        (["rot13"], lambda data: data.decode().translate(
-            str.maketrans("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
-                          "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM")).encode()),
-    ],
-)  # fmt: skip
-def test_bait_is_marked_under_every_encoding_that_can_be_undone(encodings: list[str], encode: Any) -> None:
-    token = values(NPM_TOKEN)["publish token"]
-    data = encode(f'{{"user":"dev","token":"{token}","more":"of the same"}}'.encode())
-    views = Decoder().views(data, [sent(*encodings)])
-    assert (tuple(encodings), token, "npm_token: publish token") in marked(views)
-    assert views[0].encodings == ()
-
-
-def test_keys_known_by_their_pieces_are_marked_whole() -> None:
-    tokens = values(OPENAI)
-    end = tokens["key in the environment (end)"]
-    key = "sk-proj-" + "Ab1" * 30 + end
-    event = sent(decoy="openai", token="key in the environment (end)")
-    views = Decoder().views(f'"key": "{key}", "x": 1'.encode(), [event])
-    assert marked(views) == [((), key, "openai: key in the environment (end)")]
-
-
-def test_where_it_is_not_sure_nothing_is_marked_and_the_layer_is_named() -> None:
-    one, other = "Ab1" * 30, "Cd2" * 30
-    (view,) = Decoder().views(f"{one} {other}".encode(), [sent(decoy="openai", token="key in the environment (end)")])
-    assert marked([view]) == [] and view.tokens == ("openai: key in the environment (end)",)
-    views = Decoder().views(b"nothing that can be undone", [sent("xor", "base64"), sent(decoy="of another version")])
-    assert views[1].encodings == ("xor", "base64") and "could not be undone" in views[1].note
-    assert views[0].tokens == ("of another version: publish token",)
-
-
-def test_bodies_without_bait_are_undone_where_that_reads_as_text() -> None:
-    text = b"host=laptop user=dev kernel=6.1 " * 4
-    views = Decoder().views(base64.b64encode(text), [], guess=True)
-    assert [view.encodings for view in views] == [(), ("base64",)]
-    assert "".join(part for part, _ in views[1].parts) == text.decode()
-    assert [view.encodings for view in Decoder().views(b"plain words, nothing else", [], guess=True)] == [()]
-    assert Decoder().views(b"", [], guess=True) == []
-
-
-def test_a_long_body_is_cut_around_its_marks() -> None:
-    token = values(NPM_TOKEN)["publish token"]
-    (view,) = Decoder().views(b"x" * 60_000 + b" " + token.encode() + b" " + b"y" * 60_000, [sent()])
-    assert marked([view]) == [((), token, "npm_token: publish token")]
-    assert view.left_out > 100_000
-    assert sum(len(text) for text, _ in view.parts) < 20_000
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=3000), st.lists(st.sampled_from(["base64", "hex", "gzip", "url", "xor", "reversed", "\x00"])))
-def test_no_body_breaks_the_decoder(data: bytes, encodings: list[str]) -> None:
-    decoder = Decoder()
-    for view in [*decoder.views(data, [sent(*encodings)]), *decoder.views(data, [], guess=True)]:
-        assert all(line.isprintable() for text, _ in view.parts for line in text.replace("\t", "").split("\n"))
-
-
-def test_the_decoder_stops_where_its_allowance_is_spent() -> None:
-    data = base64.b64encode(b"some text that reads well " * 50)
-    decoder = Decoder(work=10)
-    decoder.views(data, [], guess=True)
-    assert [view.encodings for view in decoder.views(data, [], guess=True)] == [()]
-
-
-def test_every_decoys_tokens_have_a_form_that_fits_fresh_ones() -> None:
-    """Drawn with another seed than the form was learnt from."""
-    text = " ".join(f'"{value}"' for value in values(NPM_TOKEN, 991).values())
-    names = [("npm_token", "publish token"), ("npm_token", "company registry token")]
-    assert len(_html_tokens.marks(text, names)) == 2
-    assert _html_tokens.forms("there is no such decoy") == {}
-    assert _html_tokens.form(["ab", "cd"]) is None
-    assert _html_tokens.form(["one\nline", "two\nlines"]) is None
-
-
 # What was recorded ----------------------------------------------------------------------------------------------
 
 
@@ -490,122 +318,6 @@ def test_the_page_of_a_hundred_thousand_events_is_of_reasonable_size() -> None:
     page = page_of(large_recording(100_000))
     assert len(page) < 12_000_000
     assert len(data_of(page)["events"]["kind"]) == pytest.approx(100_000, abs=5)
-
-
-def paths_of(recording: events.Recording, *findings: report.Finding) -> tuple[list[_html_flows.Flow], int]:
-    return _html_flows.completed(_html_flows.recognised(gather(recording), findings), findings)
-
-
-# Paths of secrets -----------------------------------------------------------------------------------------------
-
-
-def test_the_path_of_a_secret_is_told_and_drawn() -> None:
-    (one,), more = paths_of(story().recording(), STOLEN)
-    assert more == 0 and one.recognised
-    assert one.baits == (_html_flows.Step("bait", "npm_token: publish token", "~/.npmrc"),)
-    assert [step.text for step in one.steps] == ["/usr/bin/dash -c 'node x.js'", "/usr/bin/node x.js"]
-    assert one.out.text == "https POST to c.test" and one.out.detail == "in its body, as base64 in gzip"
-    sentence = one.sentence()
-    for words in ("~/.npmrc", "/usr/bin/node x.js", "https POST to c.test", "base64 in gzip"):
-        assert words in sentence
-    drawn = Skeleton(flow(one, "x"))
-    assert [name for name, _ in drawn.elements].count("svg") == 2
-    assert "https POST to c.test" in drawn.texts
-
-
-def test_bait_that_was_read_by_another_process_and_bait_of_no_file() -> None:
-    made = Story()
-    root = made.begin("install", "install", ["/usr/bin/node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install"])
-    script = made.script(root)
-    reader = made.child(script, "/usr/bin/cat", ["cat", f"{HOME}/.npmrc"])
-    made.read(reader, f"{HOME}/.npmrc")
-    sender = made.child(script, "/usr/bin/curl", ["curl", "c.test"])
-    made.add(events.ConnectionOpened, process=sender, protocol="udp", address="9.9.9.9", port=53, connection=5)
-    for decoy in ("npm_token", "aws"):
-        made.add(events.DecoySent, process=sender, decoy=decoy, token="x", connection=5, host="a.c.test", where="dns")
-    stolen = finding(decoys=("npm_token", "aws"), ways_out=("dns a.c.test",))
-    (one,), _ = paths_of(made.end(root).recording(), stolen)
-    assert one.baits[0].detail == "~/.npmrc"
-    assert "no file of it was opened" in one.baits[1].detail
-    assert one.steps[0].text.startswith("/usr/bin/cat") and one.steps[-1].text.startswith("/usr/bin/curl")
-    assert one.out.text == "dns a.c.test"
-
-
-def test_what_the_package_manager_sends_to_its_registry_is_no_theft() -> None:
-    made = Story()
-    root = made.begin("install", "install", ["/usr/bin/node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install"])
-    connect(made, root, "r.test")
-    made.add(events.RequestSent, process=root, connection=5, method="GET", url="https://r.test/x", headers=[],
-             answered_by="registry")  # fmt: skip
-    made.add(events.DecoySent, process=root, decoy="npm_token", token="publish token", connection=5, host="r.test",
-             where="header")  # fmt: skip
-    recording = made.end(root).recording()
-    assert paths_of(recording) == ([], 0)
-    assert [path.recognised for path in paths_of(recording, STOLEN)[0]] == [False]
-    (request,) = data_of(page_of(recording))["requests"]
-    assert request["everyday"] is True
-
-
-def test_where_only_the_order_is_known_the_path_says_so() -> None:
-    read = report.Evidence(at=1, phase="install", process=3, text="opened ~/.npmrc", line=4, program="/bin/node x.js")
-    one = finding(rule="decoy_read_then_egress", decoys=("npm_token",), ways_out=("tls c.test:443",), evidence=(read,))
-    page = html.page(whole(package("malicious", findings=(one,))))
-    assert "It was read, and afterwards bytes went through: /bin/node x.js. Way out: tls c.test:443." in page
-    assert "What left could not be read" in page
-
-
-def test_every_injection_survives_as_text() -> None:
-    texts = "\n".join(Skeleton(html.page(hostile_report())).texts)
-    for injection in INJECTIONS[:10]:
-        assert injection in texts or json.dumps(injection)[1:-1] in texts
-
-
-def test_data_in_names_is_one_path_and_the_lookup_is_shown() -> None:
-    made = Story()
-    root = made.begin("install", "install", ["/usr/bin/node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install"])
-    thief = made.child(made.script(root), "/usr/bin/node", ["node", "x.js"])
-    for part in ("a" * 30, "b" * 30):
-        made.add(events.NameLookedUp, process=thief, name=f"{part}.zone.test", kind="A")
-    made.add(events.NameLookedUp, process=thief, name="elsewhere.test", kind="A")
-    made.add(events.DecoySent, process=thief, decoy="aws", token="secret access key", connection=0, host="zone.test",
-             where="dns", encodings=["hex"])  # fmt: skip
-    recording = made.end(root).recording()
-    stolen = finding(decoys=("aws",), ways_out=(f"dns {'a' * 30}.zone.test", "dns other.test"))
-    assert [path.out.text for path in paths_of(recording, stolen)[0]] == ["dns zone.test", "dns other.test"]
-    (request,) = data_of(page_of(recording, findings=(stolen,)))["requests"]
-    assert request["url"] == "b" * 30 + ".zone.test" and request["tokens"] == ["aws: secret access key"]
-
-
-def test_of_several_encoded_stretches_the_one_with_bait_is_shown() -> None:
-    token = values(NPM_TOKEN)["publish token"]
-    first, second = base64.b64encode(b"other things entirely" * 3), base64.b64encode(f":{token}: zebra".encode())
-    views = Decoder().views(b"a=" + first.rstrip(b"=") + b"&b=" + second + b"&c=1", [sent("base64")])
-    assert views[1].parts == ((":", ""), (token, "npm_token: publish token"), (": zebra", ""))
-
-
-def test_nobody_is_framed_by_a_neighbour_in_the_same_guest() -> None:
-    made = Story()
-    root = made.begin("install", "install", ["/usr/bin/node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install"])
-    for connection, name in ((5, "thief"), (6, "other")):
-        process = made.child(made.script(root, name), "/usr/bin/node", ["node", f"{name}.js"])
-        made.add(events.ConnectionOpened, process=process, protocol="tcp", address="1.1.1.1", port=443,
-                 host=f"{name}.test", connection=connection)  # fmt: skip
-        made.add(events.DecoySent, process=process, decoy="aws", token="access key id", connection=connection,
-                 host=f"{name}.test", where="data")  # fmt: skip
-    recording = made.end(root).recording()
-    packages = [
-        package("malicious", target=name, recordings=("x",),
-                findings=(finding(package=name, decoys=("aws",), ways_out=(f"tcp {name}.test:443",)),))
-        for name in ("thief", "other")
-    ]  # fmt: skip
-    page = html.page(whole(*packages), {"x": recording})
-    first, second = page.split('<section id="package-1"')
-    assert "tcp thief.test" in first.split("The path of each secret")[1] and "other.test" not in captions(first)
-    assert "tcp other.test" in captions(second) and "thief.test" not in captions(second)
-
-
-def captions(page: str) -> str:
-    return "".join(re.findall(r"<figcaption>(.*?)</figcaption>", page))
 
 
 @pytest.mark.native

@@ -1,16 +1,11 @@
-"""Indicators, STIX, HAR and allow-lists: what they say of a recorded thief, and what they keep silent about."""
+"""Indicators and STIX: what they say of a recorded thief, and what they keep silent about."""
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
 import re
-import shutil
-import subprocess
-from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -20,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import events
-from sandbox.report import Finding, PackageReport, Report
-from sandbox.reporters import Recordings, allow_scripts, har, indicators, stix
+from sandbox.report import Report
+from sandbox.reporters import Recordings, indicators, stix
 from tests import report_samples as samples
 from tests.recording import Story
 
@@ -259,218 +254,3 @@ def test_quotes_do_not_end_a_pattern() -> None:
     report = samples.report("malicious", samples.package("x", "1.0.0", "malicious", findings=found, recordings=("r",)))
     patterns = {one["pattern"] for one in of_type(bundle(report, {"r": story.recording()}), "indicator")}
     assert r"[process:command_line = '/tmp/it\'s \\\' OR [url:value = \'y']" in patterns
-
-
-# HAR --------------------------------------------------------------------------------------------------------
-
-
-def log(report: Report, recordings: Recordings | None) -> dict[str, Any]:
-    """An archive's log, checked against what HAR 1.2 asks for."""
-    found: dict[str, Any] = json.loads(har.render(report, recordings=recordings))["log"]
-    assert found["version"] == "1.2"
-    assert {"creator", "pages", "entries", "comment", "_baitbox"} <= set(found)
-    pages = {page["id"] for page in found["pages"]}
-    for page in found["pages"]:
-        assert {"startedDateTime", "id", "title", "pageTimings"} <= set(page)
-    for entry in found["entries"]:
-        assert {"startedDateTime", "time", "request", "response", "cache", "timings"} <= set(entry)
-        assert TIME.fullmatch(entry["startedDateTime"])
-        assert entry.get("pageref") in pages | {None}
-        request, response = entry["request"], entry["response"]
-        message = {"httpVersion", "cookies", "headers", "headersSize", "bodySize"}
-        assert {"method", "url", "queryString", *message} <= set(request)
-        assert {"status", "statusText", "content", "redirectURL", *message} <= set(response)
-        assert {"size", "mimeType"} <= set(response["content"])
-        assert entry["time"] == sum(time for time in entry["timings"].values() if time >= 0)
-        for pair in [*request["headers"], *request["queryString"]]:
-            assert set(pair) == {"name", "value"}
-    return found
-
-
-def test_the_traffic_of_a_thief_is_archived() -> None:
-    found = log(THIEF, RECORDED)
-    registry, theft = found["entries"]
-    assert registry["_baitbox"]["answeredBy"] == "registry"
-    assert registry["_baitbox"]["role"] == "installer"
-    assert theft["request"]["url"] == "https://collector.test/in?run=1&x=%20"
-    assert theft["request"]["queryString"] == [{"name": "run", "value": "1"}, {"name": "x", "value": " "}]
-    body = theft["request"]["postData"]
-    assert base64.b64decode(body["text"]) == b"\x00\xffstolen"
-    assert body["_encoding"] == "base64"
-    assert body["comment"] == "the first 8 of 70000 bytes"
-    about = theft["_baitbox"]
-    assert (about["package"], about["phase"], about["purl"]) == ("left-pod", "install", "pkg:npm/left-pod@1.0.0")
-    assert about["bait"] == [
-        {"decoy": "aws", "token": "secret access key", "where": "body", "encodings": ["base64"]}
-    ]  # fmt: skip
-    assert registry["_baitbox"]["bait"] == []
-    (raw,) = found["_baitbox"]["otherConnections"]
-    assert raw["place"] == "203.0.113.9:4444"
-    assert raw["data"] == [{"text": "hello\n"}]
-
-
-def test_what_cannot_be_read_is_said() -> None:
-    assert "cannot be read" in log(THIEF, {})["comment"]
-    assert log(samples.GATE, {})["comment"].startswith("nothing was recorded of npm:is-odd")
-
-
-@given(texts=samples.hostile_texts())
-@settings(max_examples=40, deadline=None)
-def test_any_traffic_can_be_archived(texts: list[str]) -> None:
-    recording = samples.hostile_recording(texts)
-    report = samples.hostile(texts)
-    recordings = {path: recording for package in report.packages for path in package.recordings}
-    found = log(report, recordings)
-    assert len(found["entries"]) == len(recordings)
-
-
-@given(st.binary(max_size=200))
-@settings(deadline=None)
-def test_a_body_is_read_back_byte_by_byte(data: bytes) -> None:
-    story = Story()
-    sent = {"method": "POST", "url": "https://x.test/", "headers": [], "body": data, "body_size": len(data) or 1}
-    story.add(events.RequestSent, connection=1, **sent)
-    report = samples.report("clean", samples.package("x", "1.0.0", "clean", recordings=("r",)))
-    body = log(report, {"r": story.recording()})["entries"][0]["request"]["postData"]
-    assert (base64.b64decode(body["text"]) if "_encoding" in body else body["text"].encode()) == data
-
-
-def test_an_archive_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(har, "MOST_ENTRIES", 3)
-    monkeypatch.setattr(har, "MOST_BODIES", 150)
-    story = Story()
-    for _ in range(5):
-        sent = {"method": "POST", "url": "https://x.test/", "headers": [], "body": b"x" * 100, "body_size": 100}
-        story.add(events.RequestSent, connection=1, **sent)
-    report = samples.report("clean", samples.package("x", "1.0.0", "clean", recordings=("r",)))
-    found = log(report, {"r": story.recording()})
-    assert len(found["entries"]) == 3
-    assert [entry["request"]["postData"]["text"] for entry in found["entries"]] == ["x" * 100, "x" * 100, ""]
-    assert found["comment"] == (
-        "2 more requests and connections are left out; bodies after the first 150 bytes are left out"
-    )
-
-
-# Allow-lists ------------------------------------------------------------------------------------------------
-
-KEPT = samples.RECORDING
-
-
-def allowed(package: PackageReport, recording: events.Recording | None) -> tuple[list[str], dict[str, str]]:
-    """The entries, which all three lists agree on, and who is left out and why."""
-    recordings = {KEPT: recording} if recording is not None else {}
-    made = json.loads(allow_scripts.render(samples.report(package.verdict, package), recordings=recordings))
-    keys = made["onlyBuiltDependencies"]
-    assert made["allowScripts"] == made["allowBuilds"] == dict.fromkeys(keys, True)
-    assert sorted(made["evidence"]) == keys
-    return keys, made["leftOut"]
-
-
-def clean(name: str = "left-pod", version: str = "1.0.0", **fields: Any) -> PackageReport:
-    return samples.package(name, version, "clean", recordings=(KEPT,), **fields)
-
-
-def test_a_clean_package_whose_script_ran_gets_an_entry_with_evidence() -> None:
-    made = json.loads(
-        allow_scripts.render(samples.report("clean", clean()), recordings={KEPT: samples.honest()})
-    )
-    assert made["allowScripts"] == {"left-pod@1.0.0": True}
-    evidence = made["evidence"]["left-pod@1.0.0"]
-    assert evidence["digest"] == "sha512:" + "0a" * 64
-    assert evidence["purl"] == "pkg:npm/left-pod@1.0.0"
-    assert evidence["scripts"] == ["node x.js"]
-    assert evidence["recordings"] == [KEPT]
-    assert [phase["name"] for phase in evidence["phases"]] == ["install", "import:x"]
-
-
-def test_a_scoped_package_keeps_its_name() -> None:
-    assert allowed(clean("@acme/widget"), samples.honest("@acme/widget"))[0] == ["@acme/widget@1.0.0"]
-
-
-def found(verdict: Any) -> tuple[Finding, ...]:
-    return (samples.finding(verdict=verdict),)
-
-
-@pytest.mark.parametrize(
-    ("package", "recording", "why"),
-    [
-        (clean(), samples.honest(script=False), "no recording shows an install script of its own"),
-        (clean(), samples.honest("other"), "no recording shows an install script of its own"),
-        (clean(), None, "no recording is at hand that could tell its scripts from others"),
-        (clean(digest=""), samples.honest(), "its digest is not known"),
-        (clean(target="./left-pod-1.0.0.tgz"), samples.honest(), "not from a registry"),
-        (clean(version="latest"), samples.honest(), "its name or version is none that an entry can hold"),
-        (clean(version="1.0.0 || >=0"), samples.honest(), "its name or version is none that an entry can hold"),
-        (clean(purl="pkg:pypi/left-pod@1.0.0"), samples.honest(), "not an npm package"),
-        (clean(purl="left-pod"), samples.honest(), "it was not checked"),
-        (clean(coverage=samples.coverage("something")), samples.honest(), "its verdict is clean"),
-        *(
-            (msgspec.structs.replace(clean(), verdict=verdict, findings=findings), samples.honest(), "its verdict is")
-            for verdict, findings in (
-                ("malicious", found("malicious")), ("suspicious", found("suspicious")), ("inconclusive", ()),
-                ("clean", found("suspicious")),
-            )
-        ),
-    ],
-)  # fmt: skip
-def test_there_is_no_entry_for_anything_else(
-    package: PackageReport, recording: events.Recording | None, why: str
-) -> None:
-    keys, left_out = allowed(package, recording)
-    assert keys == []
-    (said,) = left_out.values()
-    assert said.startswith(why)
-
-
-def test_a_version_that_once_was_not_clean_has_no_entry() -> None:
-    bad = msgspec.structs.replace(clean(), verdict="suspicious", findings=found("suspicious"))
-    for packages in ((clean(), bad), (bad, clean())):
-        made = json.loads(
-            allow_scripts.render(samples.report("suspicious", *packages), recordings={KEPT: samples.honest()})
-        )
-        assert made["allowScripts"] == {}
-        assert made["evidence"] == {}
-        assert list(made["leftOut"]) == ["pkg:npm/left-pod@1.0.0"]
-
-
-def test_two_versions_in_one_recording_are_not_told_apart() -> None:
-    both = samples.report("clean", clean(), clean(version="2.0.0"))
-    made = json.loads(allow_scripts.render(both, recordings={KEPT: samples.honest()}))
-    assert made["allowScripts"] == {}
-    assert len(made["leftOut"]) == 2
-
-
-def test_a_script_of_another_phase_is_no_install_script() -> None:
-    story = Story(package="left-pod")
-    root = story.begin("run:left-pod", "run", ["/usr/bin/node", "x.js"])
-    story.script(root, "left-pod")
-    assert allowed(clean(), story.end(root).recording())[0] == []
-
-
-@cache
-def npm_matcher() -> str:
-    """The module of the npm on this machine that reads `allowScripts`."""
-    npm = shutil.which("npm")
-    for folder in Path(npm).resolve().parents if npm else ():
-        module = folder / "node_modules/@npmcli/arborist/lib/script-allowed.js"
-        if module.is_file():
-            return str(module)
-    return ""
-
-
-@pytest.mark.skipif(not shutil.which("node") or not npm_matcher(), reason="no npm here that knows allowScripts")
-def test_npm_itself_reads_the_entries() -> None:
-    keys, _ = allowed(clean("@acme/widget"), samples.honest("@acme/widget"))
-    script = """
-        const { isScriptAllowed } = require(process.argv[1]);
-        const policy = Object.fromEntries(JSON.parse(process.argv[2]).map((key) => [key, true]));
-        const url = 'https://registry.test/@acme/widget/-/widget-';
-        const node = (version) => ({
-            resolved: `${url}${version}.tgz`, isRegistryDependency: true, version, packageName: '@acme/widget',
-            name: '@acme/widget',
-        });
-        console.log(JSON.stringify(['1.0.0', '1.0.1'].map((version) => isScriptAllowed(node(version), policy))));
-    """
-    command = ["node", "-e", script, npm_matcher(), json.dumps(keys)]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
-    assert json.loads(done.stdout) == [True, None], "this version, and no other"
