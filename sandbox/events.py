@@ -387,10 +387,11 @@ def write(file: IO[bytes], header: Header, events: Iterable[AnyEvent]) -> None:
 
 def lines(file: Iterable[bytes]) -> Iterator[AnyEvent]:
     """Decode events strictly; raises ValueError naming the line that is not one."""
+    decode = _event_decoder.decode
     for number, line in enumerate(file, start=2):
-        if line.strip():
+        if not line.isspace():
             try:
-                yield _event_decoder.decode(line)
+                yield decode(line)
             except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
                 raise ValueError(f"line {number} is not an event: {error}") from error
 

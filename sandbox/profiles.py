@@ -153,6 +153,8 @@ class Expectations:
         self._profiles = profiles
         self._header = header
         self._common = profiles.chain(profiles.ecosystem)
+        self._sources = {entry.source for entry in self._common}
+        self._naming = [entry for entry in self._common if _names_the_package(entry.expectation)]
         self._pages: dict[tuple[str, str, str], _Page] = {}
         self._shared: dict[tuple[str, str], _Page] = {}
         self._most = _MANY_PAGES + 8 * len(header.members)
@@ -179,9 +181,8 @@ class Expectations:
         page = self._pages.get(key)
         if page is None:
             sheet = f"packages/{self._profiles.ecosystem}/{package}"
-            common = {entry.source for entry in self._common}
-            own = [entry for entry in self._profiles.chain(sheet) if entry.source not in common]
-            own += [entry for entry in self._common if _names_the_package(entry.expectation)]
+            own = [entry for entry in self._profiles.chain(sheet) if entry.source not in self._sources]
+            own += self._naming
             entries = [entry for entry in own if _applies(entry.expectation, role, kind)]
             page = self._pages[key] = _Page(entries, self._header, package, self._rest(role, kind))
         return page
@@ -190,7 +191,7 @@ class Expectations:
         """What holds for every package alike: made once, since a lockfile has hundreds of packages."""
         page = self._shared.get((role, kind))
         if page is None:
-            common = [entry for entry in self._common if not _names_the_package(entry.expectation)]
+            common = [entry for entry in self._common if entry not in self._naming]
             entries = [entry for entry in common if _applies(entry.expectation, role, kind)]
             page = self._shared[role, kind] = _Page(entries, self._header, "")
         return page
@@ -210,11 +211,10 @@ class Expectations:
     def explain_by_own(self, deed: Deed) -> Entry | None:
         """The entry of the package's own sheet that makes a deed ordinary, whatever is so for everybody."""
         package = package_key(self._profiles.ecosystem, deed.actor.package)
-        common = {entry.source for entry in self._common}
         entries = [
             entry
             for entry in self._profiles.chain(f"packages/{self._profiles.ecosystem}/{package}")
-            if entry.source not in common and _applies(entry.expectation, deed.actor.role, deed.kind)
+            if entry.source not in self._sources and _applies(entry.expectation, deed.actor.role, deed.kind)
         ]
         page = _Page(entries, self._header, package)
         return page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)

@@ -6,17 +6,15 @@ import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
-from sandbox import discovery, events, fingerprints, judge_batch, pipeline, reuse
+from sandbox import fingerprints, pipeline, reuse
 from sandbox.batches import Packed
-from sandbox.errors import StoreError
-from sandbox.judge_batch import Judgement
+from sandbox.errors import BaitboxError, StoreError
+from sandbox.judged_again import Task, judge_all
 from sandbox.plan import Artifact, Limits
 from sandbox.report import PackageReport
-from sandbox.settings import Settings
 from sandbox.store import Packed as PackedRecording
 from sandbox.store import RunKey, ScanResult, Served, Store, StoredRun
 from sandbox.together import Bench
@@ -59,7 +57,7 @@ class Memory:
         if self._settings.no_cache:
             return {}
         found: dict[str, PackageReport] = {}
-        again: dict[str, list[StoredRun]] = defaultdict(list)
+        again: dict[tuple[str, ...], list[StoredRun]] = defaultdict(list)
         try:
             with Store.open(self._settings.store) as store:
                 now = time.time()
@@ -68,15 +66,16 @@ class Memory:
                         run = store.find(key)
                         if run is None or not reuse.recent(run, self._settings, now):
                             continue
-                        if run.judge == self.judge_key(artifact.ecosystem):
-                            if reuse.usable(run, self._settings, now):
-                                found[artifact.purl] = _stored(run)
+                        if run.judge != self.judge_key(artifact.ecosystem):
+                            recordings = tuple(one.digest for one in run.recordings)
+                            if recordings:
+                                again[(key.plan, *recordings)].append(run)
                                 break
-                        elif key.plan.startswith("together") and len(run.recordings) == 1:
-                            again[run.recordings[0].digest].append(run)
+                        elif reuse.usable(run, self._settings, now):
+                            found[artifact.purl] = _stored(run)
                             break
-                for runs in again.values():
-                    found.update(self._judge_again(store, runs))
+                if again:
+                    found.update(self._judge_again(store, [Task(tuple(runs)) for runs in again.values()], now))
         except StoreError as error:
             reuse.tell(f"what is stored is not used: {error}")
         return found
@@ -101,30 +100,25 @@ class Memory:
         except StoreError as error:
             reuse.tell(f"results are not stored: {error}")
 
-    def _judge_again(self, store: Store, runs: Sequence[StoredRun]) -> dict[str, PackageReport]:
-        """The packages of one batch, judged by today's rules; only those that they clear still."""
-        self._step("judging what was recorded again: rules or profiles have changed")
-        try:
-            with store.opened(runs[0].recordings[0]) as path:
-                judgement = judge_file(path, self._settings)
-        except (StoreError, ValueError) as error:
-            reuse.tell(f"what was recorded cannot be judged again: {error}; it is run again")
-            return {}
-        cleared, found = set(judgement.cleared), {}
-        for run in runs:
-            if run.key.purl in cleared and judgement.packages[run.key.purl].digest == run.key.digest:
+    def _judge_again(self, store: Store, tasks: Sequence[Task], now: float) -> dict[str, PackageReport]:
+        """Packages judged by today's rules, as far as nothing more has to be run for them."""
+        many = sum(len(task.runs) for task in tasks)
+        self._step(f"judging what was recorded of {many} packages again: rules or profiles have changed")
+        found = {}
+        for task, reports in zip(tasks, judge_all(tasks, self._settings), strict=True):
+            if isinstance(reports, BaitboxError):
+                reuse.tell(f"what was recorded cannot be judged again: {reports}; it is run again")
+                continue
+            for run in task.runs:
+                report = reports.get(run.key.purl)
+                if report is None or report.digest != run.key.digest:
+                    continue
+                report = msgspec.structs.replace(report, purl=run.key.purl)
                 ecosystem = run.key.purl.partition(":")[2].partition("/")[0]
-                found[run.key.purl] = _stored(
-                    store.judged(run, judgement.packages[run.key.purl], self.judge_key(ecosystem))
-                )
+                judged = store.judged(run, report, self.judge_key(ecosystem))
+                if reuse.usable(judged, self._settings, now):
+                    found[run.key.purl] = _stored(judged)
         return found
-
-
-def judge_file(recording: Path, settings: Settings) -> Judgement:
-    """Judge a recording of several packages with today's rules and profiles. Raises ValueError."""
-    read = events.read(recording)
-    sheets = reuse.sheets(reuse.folders(settings), read.header.ecosystem)
-    return judge_batch.judge_batch(read, sheets, discovery.load("rules", "RULE"))
 
 
 def _stored(run: StoredRun) -> PackageReport:

@@ -150,7 +150,8 @@ def spread(
     return results
 
 
-Check = Callable[[Any, Settings, Progress], report.PackageReport]
+Check = Callable[[Any, Settings, Progress], Any]
+"""What a worker does with one target (anything that has a `text`): a result, or a BaitboxError raised."""
 
 
 def _check(target: str | Target, settings: Settings, progress: Progress) -> report.PackageReport:
@@ -159,18 +160,16 @@ def _check(target: str | Target, settings: Settings, progress: Progress) -> repo
     return check(target, settings, progress)
 
 
-def _attempt(
-    check: Check, target: str | Target, settings: Settings, progress: Progress
-) -> report.PackageReport | BaitboxError:
+def _attempt(check: Check, target: Any, settings: Settings, progress: Progress) -> Any:
     try:
         return check(target, settings, progress)
     except BaitboxError as error:
         return error
 
 
-def text(target: str | Target) -> str:
+def text(target: Any) -> str:
     """A target as the user wrote it."""
-    return target if isinstance(target, str) else target.text
+    return str(target if isinstance(target, str) else target.text)
 
 
 def unchecked(target: str, error: BaitboxError) -> report.PackageReport:
@@ -212,8 +211,8 @@ def _interrupted(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def work(check: Check, target: str | Target, settings: Settings) -> report.PackageReport | BaitboxError:
-    """Check one target in a worker."""
+def work(check: Check, target: Any, settings: Settings) -> Any:
+    """Check one target in a worker: what `check` gives, or the BaitboxError that it raises."""
     signal.signal(TOLD, _interrupted)
     try:
         if _stopped.is_set():

@@ -89,6 +89,11 @@ class Story:
         after = [events.PhasesPlanned(at=9), events.GuestEnded(at=9)]
         return events.Recording(self.header, [*before, *self.events, *after])
 
+    def text(self) -> bytes:
+        """The whole recording, as its file holds it."""
+        whole = self.whole()
+        return b"".join(events.encode(one) for one in (whole.header, *whole.events))
+
 
 def installed(**header: Any) -> Story:
     """npm has installed the package, and nothing else happened."""

@@ -12,16 +12,17 @@ import pytest
 from sandbox import lock_search, locked, scan, scan_items, scan_memory, together, toolchain
 from sandbox.cache import Cache
 from sandbox.errors import TargetError
-from sandbox.plan import Toolchain
+from sandbox.plan import Artifact, Toolchain
 from sandbox.registries import Registries, registry_settings
 from sandbox.report import PackageReport
 from sandbox.settings import Settings
-from sandbox.store import FinishedScan, ScanResult
+from sandbox.store import FinishedScan, ScanResult, Store, pack
 from sandbox.targets import Target
 from sandbox.upstream import Upstream
 from tests import locks
 from tests.packages import build
 from tests.packages.registry import Registry
+from tests.recording import installed
 
 Verdicts = dict[str, str]
 
@@ -201,16 +202,43 @@ def test_what_a_registry_gives_out_under_another_digest_is_not_run(
     assert all(one.origins for one in outcome.report.packages)
 
 
-def test_a_batchs_result_is_known_apart_from_one_alone(tmp_path: Path, registries: Registries) -> None:
-    settings = Settings(store=tmp_path, cache=tmp_path)
+def remembering(folder: Path, registries: Registries) -> tuple[scan_memory.Memory, Artifact]:
+    """What a scan's store knows, and a package that it may know of."""
+    settings = Settings(store=folder / "store", cache=folder)
     bench = together.Bench(
-        settings=settings, tools=toolchain.find(), registries=registries, cache=Cache(tmp_path),
+        settings=settings, tools=toolchain.find(), registries=registries, cache=Cache(folder),
         persona=scan.pipeline.personas(settings)[0], backend=scan.pipeline.choose_backend(settings),
     )  # fmt: skip
-    memory = scan_memory.Memory(bench, lambda _: None)
     target = Target(text="npm:a@1.0.0", ecosystem="npm", name="a", requested="1.0.0", digests=(locks.digest(b"x"),))
     artifact = locked.light(target)
     assert artifact is not None
+    return scan_memory.Memory(bench, lambda _: None), artifact
+
+
+def test_a_batchs_result_is_known_apart_from_one_alone(tmp_path: Path, registries: Registries) -> None:
+    memory, artifact = remembering(tmp_path, registries)
     alone, among = memory.keys(artifact)
     assert alone.text != among.text
     assert msgspec.structs.replace(among, plan=alone.plan) == alone
+
+
+@pytest.mark.parametrize("digest", ["the lock's", "sha512:00"])
+def test_what_was_run_alone_is_judged_again_by_other_rules(
+    tmp_path: Path, registries: Registries, digest: str
+) -> None:
+    """A recording of another file than the lock's is none of this package."""
+    memory, artifact = remembering(tmp_path, registries)
+    path = tmp_path / "recording.jsonl"
+    story = installed(package="a", digest=digest.replace("the lock's", artifact.digest))
+    path.write_bytes(story.text())
+    old = report("a", "suspicious")
+    old = msgspec.structs.replace(old, purl=artifact.purl, digest=artifact.digest)
+    with Store.open(tmp_path / "store") as store:
+        store.save(memory.keys(artifact)[0], old, [pack(path, "laptop")], judge="older rules")
+    found = memory.known([artifact])
+    assert {purl: one.verdict for purl, one in found.items()} == (
+        {artifact.purl: "clean"} if digest == "the lock's" else {}
+    )
+    with Store.open(tmp_path / "store") as store:
+        (run,) = store.runs()
+        assert run.verdict == ("clean" if found else "suspicious")

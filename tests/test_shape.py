@@ -36,8 +36,8 @@ STARTS_PROGRAMS = ("process", "backends")
 REACHES_OUT = ("fetch", "upstream", "gateway.registry")
 ONLY_IMPORTED_BY = {
     "cli": ("__main__",),
-    "schedule": ("cli", "commands", "gate", "previous", "scan"),
-    "pipeline": ("cli", "commands", "scan", "scan_memory", "schedule", "together"),
+    "schedule": ("cli", "commands", "gate", "judged_again", "previous", "scan"),
+    "pipeline": ("cli", "commands", "judged_again", "scan", "scan_memory", "schedule", "together"),
 }
 VAGUE = re.compile(r"(?:^|_)(?:utils?|helpers?|common|managers?)(?:_|$)")
 
