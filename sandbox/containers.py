@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -88,6 +88,11 @@ def _hint(error: BaseException) -> str:
     if where:
         return f"DOCKER_HOST is {where}: is a daemon there?"
     return "start it (sudo systemctl start docker), or name another with DOCKER_HOST or docker context use"
+
+
+def is_podman(daemon: Mapping[str, Any]) -> bool:
+    """Whether this description of a daemon (`info`) is Podman's, which serves Docker's interface too."""
+    return "BuildahVersion" in daemon
 
 
 def unreachable() -> tuple[str, str] | None:

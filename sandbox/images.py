@@ -155,8 +155,8 @@ def kept(api: Any) -> list[Kept]:
         listed = api.images(filters={"label": containers.LABEL})
     except containers.failures() as error:
         raise BackendError(f"the images cannot be listed: {containers.sentence(error)}") from None
-    current = {tag()}
-    runners = {image["Id"] for image in listed if current & set(image.get("RepoTags") or ())}
+    current = tag()
+    runners = {image["Id"] for image in listed if current in map(_short, image.get("RepoTags") or ())}
     found = []
     for image in listed:
         marks = image.get("Labels") or {}
@@ -166,6 +166,11 @@ def kept(api: Any) -> list[Kept]:
         size, created = int(image["Size"]), int(image["Created"])
         found.append(Kept(id=str(image["Id"]), tags=tags, kind=kind, size=size, created=created, current=fresh))
     return sorted(found, key=lambda image: -image.created)
+
+
+def _short(name: str) -> str:
+    """An image's name as Docker gives it; Podman says where it would come from."""
+    return name.removeprefix("localhost/").removeprefix("docker.io/library/")
 
 
 def prune(api: Any, *, everything: bool = False) -> tuple[int, int, list[str]]:

@@ -79,7 +79,9 @@ def docker_problem() -> str:
         return problem[0]
     wanted = load({}, os.environ, Path("/")).image or images.tag()
     with containers.client() as api:
-        if not any(wanted in (image.get("RepoTags") or ()) for image in api.images()):
+        try:
+            api.inspect_image(wanted)
+        except containers.failures():
             return f"there is no image {wanted}: run `baitbox image build`"
     return ""
 

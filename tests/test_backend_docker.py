@@ -52,6 +52,19 @@ def test_every_place_that_can_be_written_has_a_size() -> None:
     assert "mode=1777" in tmpfs["/tmp"]  # what an image declares does not loosen what is there
 
 
+def test_podman_is_asked_to_leave_what_is_covered_empty() -> None:
+    docker_tmpfs, podman_tmpfs = (docker._options(spec(), (), 2, podman=it)["tmpfs"] for it in (False, True))
+    assert podman_tmpfs == {folder: f"{options},notmpcopyup" for folder, options in docker_tmpfs.items()}
+    assert containers.is_podman({"BuildahVersion": "1.28.2", "NCPU": 2})
+    assert not containers.is_podman({"NCPU": 2})
+
+
+def test_open_files_are_enough_for_the_warden_and_no_more_than_daemons_have() -> None:
+    (files,) = (one for one in docker._options(spec(), (), 2)["ulimits"] if one["Name"] == "nofile")
+    connections, listeners, spare = 4096, 512, 512  # warden.h, connection.c
+    assert connections + listeners + spare <= files["Hard"] == files["Soft"] <= 20_000
+
+
 def test_files_of_the_pretended_machine_are_answered_for() -> None:
     puts = {put.path: put for put in docker._feigned(spec(files=(("/proc/cpuinfo", b"eight"),)))}
     assert puts["/proc/cpuinfo"].kind == 4

@@ -49,7 +49,7 @@ def test_what_does_not_hold_is_named() -> None:
         ({"Version": "28.2.2"}, True, "Docker 28.2.2"),
         ({"Version": "20.10.24+dfsg1"}, True, "Docker 20.10.24"),
         ({"Version": "19.03.1"}, False, "Docker 19.03.1"),
-        ({"Version": "5.2.0", "Components": [{"Name": "Podman Engine"}]}, True, "untested"),
+        ({"Version": "5.2.0", "Components": [{"Name": "Podman Engine"}]}, True, "Podman 5.2.0"),
     ],
 )
 def test_engines_by_their_versions(version: dict[str, Any], ok: bool, words: str) -> None:

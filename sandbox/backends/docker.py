@@ -100,7 +100,8 @@ class Docker(msgspec.Struct, frozen=True, kw_only=True):
             daemon = _described(api)
             base = images.ready(api, self.image, lambda _: None)
             tools = image_tools.examine(api, base, self.cache)
-            options = _options(spec, tools.volumes, int(daemon.get("NCPU", 1)))
+            podman = containers.is_podman(daemon)
+            options = _options(spec, tools.volumes, int(daemon.get("NCPU", 1)), podman=podman)
             runtime = containers.runtime(daemon, self.runtime)
             if runtime:
                 options["runtime"] = runtime
@@ -121,7 +122,7 @@ class Docker(msgspec.Struct, frozen=True, kw_only=True):
             stop=stop,
             unwrap=unwrapper,
             puts=(*_modes(), *tools.configuration, *_feigned(spec)),
-            provided=frozenset({"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}),
+            provided=PROVIDED - {"/etc/resolv.conf"} if podman else PROVIDED,  # which has none without a network
             not_seen=NOT_SEEN,
         )
 
@@ -172,13 +173,20 @@ def _begin(
     return container, attached
 
 
-def _options(spec: GuestSpec, volumes: tuple[str, ...], processors: int) -> dict[str, Any]:
+PROVIDED = frozenset({"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})
+"""Files that the engine mounts itself."""
+FILES = 8192
+"""Open files of the warden: all its connections and listeners. More than a daemon itself may have is refused."""
+
+
+def _options(spec: GuestSpec, volumes: tuple[str, ...], processors: int, *, podman: bool = False) -> dict[str, Any]:
     """The host's side of the container: see docs/docker.md for each."""
     limits: Limits = spec.limits
+    covers = ",notmpcopyup" if podman else ""  # Podman fills a tmpfs with what the image has there
     sizes = {"/home": limits.disk // 2, "/tmp": limits.disk // 2, "/root": 4096}
     # An image's own volumes would else be on the host's disk, without a bound.
     tmpfs = {
-        folder: f"rw,nosuid,nodev,exec,size={sizes.get(folder, SMALL)},mode={mode:04o}"
+        folder: f"rw,nosuid,nodev,exec,size={sizes.get(folder, SMALL)},mode={mode:04o}{covers}"
         for folder, mode in {**dict.fromkeys(volumes, 0o755), **PLACES}.items()
     }
     bound = limits.memory + limits.disk + SLACK  # what is written to a tmpfs counts as memory
@@ -198,7 +206,10 @@ def _options(spec: GuestSpec, volumes: tuple[str, ...], processors: int) -> dict
         "log_config": {"Type": "none"},
         "auto_remove": True,
         "sysctls": {"net.ipv6.conf.all.disable_ipv6": "0", "net.ipv4.ip_unprivileged_port_start": "1024"},
-        "ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
+        "ulimits": [
+            {"Name": "core", "Soft": 0, "Hard": 0},
+            {"Name": "nofile", "Soft": FILES, "Hard": FILES},
+        ],
         "dns": ["192.168.1.1"],
         "dns_search": ["."],
         "extra_hosts": {spec.host_name: "127.0.1.1"},
