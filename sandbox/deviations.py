@@ -246,6 +246,8 @@ def _is_private(found: Any) -> bool:
 
 
 def _place(address: str, port: int) -> str:
+    if address.startswith("unix:"):
+        return address
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

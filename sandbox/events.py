@@ -145,7 +145,7 @@ class SocketCreated(Event, frozen=True, kw_only=True, tag="socket.created"):
 
 
 class PortBound(Event, frozen=True, kw_only=True, tag="port.bound"):
-    """A process bound an address (it may listen there)."""
+    """A process bound an address (it may listen there). A Unix socket's is `unix:` and its name, and port 0."""
 
     address: str
     port: int

@@ -157,6 +157,7 @@ def _dotfiles(persona: Persona) -> list[BaitFile]:
         "[pull]\n\trebase = true\n[push]\n\tautoSetupRemote = true\n[core]\n\teditor = vim\n"
         "[alias]\n\tst = status -sb\n\tlg = log --oneline --graph -20\n\tamend = commit --amend --no-edit\n"
         "[diff]\n\talgorithm = histogram\n[merge]\n\tconflictstyle = diff3\n"
+        "[credential]\n\thelper = store\n"  # whoever has a ~/.git-credentials has this; `git credential fill` reads it
     )
     return [
         _file("~/.bashrc", BASHRC, 340),

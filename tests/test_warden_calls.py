@@ -179,7 +179,9 @@ def test_sockets_and_ports() -> None:
     assert (odd.family, odd.kind) == ("77", "9")
     bound = guest.call("bind", texts=[(Text.ADDRESS, inet(bytes(4), 8080))])
     assert (bound.address, bound.port) == ("0.0.0.0", 8080)
-    assert guest.call("bind", texts=[(Text.ADDRESS, b"\1\0/x")]) is None
+    named = guest.call("bind", texts=[(Text.ADDRESS, b"\1\0/x")])
+    assert (named.address, named.port) == ("unix:/x", 0)
+    assert guest.call("bind", texts=[(Text.ADDRESS, b"\x10\0/x")]) is None
 
 
 def test_sleeps_are_news_only_where_they_were_skipped() -> None:

