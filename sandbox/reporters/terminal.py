@@ -49,7 +49,7 @@ class Page:
         plain = commandless(escape(text))
         room = max(20, self._width - indent - 2)
         if len(plain) <= room and plain.isascii() and plain.isprintable() and plain.strip() == plain != "":
-            # Nothing to wrap or to measure: a report has thousands of such lines, and rich takes a millisecond for each.
+            # Nothing to wrap: a report may have thousands of such lines, and rich takes a millisecond for each.
             self._console.file.write(f"{' ' * indent}{_styled(plain, style if self._coloured else '')}\n")
         else:
             self.paragraph(plain, style, indent, room)
