@@ -12,15 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import guests
+from benchmarks import guests, scans
 from benchmarks.guests import guest, timed
 from sandbox import process
 from sandbox.gateway.policy import RegistryAnswer
 
 NPM_PROJECT = b'{"name": "measured", "version": "1.0.0", "dependencies": {"eslint": "8.57.1", "express": "4.21.2"}}'
 """A lock file of about 170 packages, without install scripts."""
-SCANNED = b"""{"name": "measured", "version": "1.0.0", "dependencies": {"eslint": "8.57.1", "express": "4.21.2",
-"webpack": "5.97.1", "chalk": "4.1.2", "typescript": "5.6.3", "axios": "1.7.9"}}"""
 PANDAS = "pandas==2.2.3"
 BIG = 400 * 1024 * 1024
 NPM_FLAGS = ("--no-audit", "--no-fund", "--no-progress", "--no-update-notifier")
@@ -68,34 +66,6 @@ def npm_ci(runs: int) -> list[Row]:
             bare.append(time.perf_counter() - began)
     count = lock.count(b'"node_modules/')
     return compared(f"npm ci, {count} packages", pairs, bare)
-
-
-def scan(runs: int) -> list[Row]:
-    """`baitbox scan` of a lockfile of about 260 packages, registry cache warm and store cold, and again with nothing
-    changed; beside a bare `npm ci` of it."""
-    rows = []
-    with tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        (folder / "package.json").write_bytes(SCANNED)
-        quietly(["npm", "install", "--package-lock-only", *NPM_FLAGS], folder)
-        count = (folder / "package-lock.json").read_bytes().count(b'"node_modules/')
-        found: dict[str, list[float]] = {"npm ci, bare": [], "scanned, all anew": [], "scanned again": []}
-        base = [sys.executable, "-m", "sandbox", "scan", "--quiet", "--store", str(folder / "store")]
-        commands = {
-            "npm ci, bare": ["npm", "ci", "--prefer-offline", *NPM_FLAGS],
-            "scanned, all anew": [*base, "--no-cache", str(folder)],
-            "scanned again": [*base, str(folder)],
-        }
-        for run in range(runs + 1):
-            for what, command in commands.items():
-                shutil.rmtree(folder / "node_modules", ignore_errors=True)
-                began = time.perf_counter()
-                quietly(command, folder if command[0] == "npm" else Path.cwd())
-                if run:  # the first warmed the caches
-                    found[what].append(time.perf_counter() - began)
-    limit = 3 * statistics.median(found["npm ci, bare"]) + 0.1 * count
-    rows += [(f"a lockfile of {count} packages, {what}", middle(seconds)) for what, seconds in found.items()]
-    return [*rows, (f"a lockfile of {count} packages: limit for all anew", f"{limit:.1f} s")]
 
 
 def pip_install(runs: int) -> list[Row]:
@@ -190,7 +160,9 @@ def quietly(argv: list[str], folder: Path) -> None:
 
 MEASUREMENTS: dict[str, Callable[[int], list[Row]]] = {
     "start": guest_start, "check": check, "npm": npm_ci, "pip": pip_install, "throughput": throughput,
-    "scan": scan,
+    "scan-npm": scans.npm,
+    "scan-pypi": scans.pypi,
+    "scan-known": scans.known,
 }  # fmt: skip
 
 

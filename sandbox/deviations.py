@@ -27,6 +27,7 @@ class Judged:
         self._expectations = expectations
         self.deviations: dict[str, list[Deed]] = {}
         self.bait_reads: list[tuple[Deed, Entry | None]] = []
+        self._pages: dict[tuple[Actor, str], Any] = {}
         self.explained: list[tuple[Deed, Entry]] = []
         """What a profile explains, but for the everyday opening and changing of files."""
         self._opens()
@@ -58,15 +59,11 @@ class Judged:
     def _opens(self) -> None:
         """The bulk of a recording: a deed is made only of what the plain entries do not explain."""
         facts, planted = self._facts, self._facts.planted
-        pages: dict[tuple[Actor, str], Any] = {}
         for (path, access, actor, phase), use in facts.opened.items():
             bait = path in planted
             if access == "path" and not bait:
                 continue
-            page = pages.get((actor, phase))
-            if page is None:
-                kind = facts.kind(phase)
-                page = pages[actor, phase] = self._expectations.page(actor.role, actor.package, kind)
+            page = self._page(actor, phase)
             for verb in _VERBS_OF_ACCESS[access]:
                 entry = None if bait else page.plain(verb, path, False)
                 if entry is not None:
@@ -80,6 +77,14 @@ class Judged:
                 if bait and verb == "read":
                     self.bait_reads.append((deed, entry))
 
+    def _page(self, actor: Actor, phase: str) -> Any:
+        """What an actor may do in a phase."""
+        page = self._pages.get((actor, phase))
+        if page is None:
+            kind = self._facts.kind(phase)
+            page = self._pages[actor, phase] = self._expectations.page(actor.role, actor.package, kind)
+        return page
+
     def _changes(self) -> None:
         facts = self._facts
         for line, event, actor, path, target in facts.changed:
@@ -87,7 +92,7 @@ class Judged:
                 subjects = [target or path]
             else:
                 subjects = [path, target] if target and event.change == "renamed" else [path]
-            page = self._expectations.page(actor.role, actor.package, facts.kind(event.phase))
+            page = self._page(actor, event.phase)
             for subject in subjects:
                 if subject in facts.planted or page.plain("change", subject, False) is None:
                     self._judge(deed_of(facts, "change", subject, line, event, actor, method=event.change))

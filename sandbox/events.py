@@ -25,9 +25,11 @@ ALL_TRIED = 96
 to load did. Any other means that the rest was not loaded."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True, gc=False):
     """One thing that happened. `at` is seconds since the guest began; `process` is a `ProcessStarted.process`,
-    0 where none is known; `phase` is the name of the phase under way, empty before the first and after the last."""
+    0 where none is known; `phase` is the name of the phase under way, empty before the first and after the last.
+
+    The garbage collector passes events over: none can be part of a cycle, and recordings hold hundreds of thousands."""
 
     at: float
     phase: str = ""

@@ -84,7 +84,10 @@ class Matcher(Generic[T]):
         if found is None:
             found = self._folders.get(text)
         if found is None and self._prefixes and text.startswith(self._prefixes):
-            found = next(self._folders[prefix[:-1]] for prefix in self._prefixes if text.startswith(prefix))
+            for prefix in self._prefixes:
+                if text.startswith(prefix):
+                    found = self._folders[prefix[:-1]]
+                    break
         if found is None and len(text) <= _LONG:
             for glob, literal, value in self._patterns:
                 if text.startswith(literal) and pattern(glob, self._segmented).fullmatch(text):

@@ -49,10 +49,10 @@ class Paths:
         found = self._tidied.get(path)
         if found is None:
             found = tidy(path)
-            if len(self._tidied) < _MANY_TIDIED:
+            if found.startswith(("/proc/", "/dev/fd/")):
+                found = self._viewed(found, actor)  # who looks there decides
+            elif len(self._tidied) < _MANY_TIDIED:
                 self._tidied[path] = found
-        if found.startswith(("/proc/", "/dev/fd/")):
-            found = self._viewed(found, actor)
         if not self._links:
             return found
         if follow:

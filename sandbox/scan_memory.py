@@ -12,7 +12,7 @@ import msgspec
 from sandbox import fingerprints, pipeline, reuse
 from sandbox.batches import Packed
 from sandbox.errors import BaitboxError, StoreError
-from sandbox.judged_again import Task, judge_all
+from sandbox.judged_again import Task, is_together, judge_all
 from sandbox.plan import Artifact, Limits
 from sandbox.report import PackageReport
 from sandbox.store import Packed as PackedRecording
@@ -57,7 +57,7 @@ class Memory:
         if self._settings.no_cache:
             return {}
         found: dict[str, PackageReport] = {}
-        again: dict[tuple[str, ...], list[StoredRun]] = defaultdict(list)
+        again: dict[str, list[StoredRun]] = defaultdict(list)
         try:
             with Store.open(self._settings.store) as store:
                 now = time.time()
@@ -67,9 +67,10 @@ class Memory:
                         if run is None or not reuse.recent(run, self._settings, now):
                             continue
                         if run.judge != self.judge_key(artifact.ecosystem):
-                            recordings = tuple(one.digest for one in run.recordings)
-                            if recordings:
-                                again[(key.plan, *recordings)].append(run)
+                            if run.recordings:
+                                # Packages that ran together share one recording, which is judged once.
+                                shared = run.recordings[0].digest if is_together(run) else key.text
+                                again[shared].append(run)
                                 break
                         elif reuse.usable(run, self._settings, now):
                             found[artifact.purl] = _stored(run)

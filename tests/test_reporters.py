@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -25,6 +26,7 @@ from sandbox.report import (
     Tool,
 )
 from sandbox.reporters import Reporter
+from sandbox.reporters import terminal as on_terminal
 from tests import report_samples
 
 REPORTERS: dict[str, Reporter] = discovery.load("reporters", "REPORTER")
@@ -239,3 +241,25 @@ def test_the_schema_in_the_documentation_is_that_of_the_report() -> None:
 
 if __name__ == "__main__":
     SCHEMA.write_text(json.dumps(msgspec.json.schema(Report), indent=2) + "\n", "utf-8")
+
+
+@given(
+    text=st.text("ab -/:@.x1", min_size=1, max_size=90).filter(lambda text: text.strip() == text),
+    style=st.sampled_from(["", "dim", "bold red", "yellow"]),
+    indent=st.sampled_from([0, 2, 4]),
+    colour=st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_line_that_needs_no_wrapping_is_written_as_rich_writes_it(
+    text: str, style: str, indent: int, colour: bool
+) -> None:
+    found = []
+    for quick in (True, False):
+        file = io.StringIO()
+        page = on_terminal.Page(on_terminal.new_console(file, 60, colour=colour))
+        if quick:
+            page.line(text, style, indent)
+        else:
+            page.paragraph(text, style, indent, max(20, 60 - indent - 2))
+        found.append(file.getvalue())
+    assert found[0] == found[1]

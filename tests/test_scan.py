@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sandbox import lock_search, locked, scan, scan_items, scan_memory, together, toolchain
+from sandbox import judged_again, lock_search, locked, scan, scan_items, scan_memory, together, toolchain
 from sandbox.cache import Cache
 from sandbox.errors import TargetError
 from sandbox.plan import Artifact, Toolchain
@@ -242,3 +242,34 @@ def test_what_was_run_alone_is_judged_again_by_other_rules(
     with Store.open(tmp_path / "store") as store:
         (run,) = store.runs()
         assert run.verdict == ("clean" if found else "suspicious")
+
+
+def test_packages_that_ran_together_are_judged_again_together(
+    tmp_path: Path, registries: Registries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, artifact = remembering(tmp_path, registries)
+    artifacts = [
+        msgspec.structs.replace(artifact, name=name, purl=f"pkg:npm/{name}@1.0.0", spec=f"{name}@1.0.0")
+        for name in ("a", "b", "c")
+    ]
+    recording = tmp_path / "recording.jsonl"
+    recording.write_bytes(installed().text())
+    results = [
+        (
+            memory.keys(one)[1],
+            msgspec.structs.replace(report("x", "clean"), purl=one.purl, digest=one.digest),
+            (),
+        )
+        for one in artifacts
+    ]
+    with Store.open(tmp_path / "store") as store:
+        store.save_all(results, [pack(recording, "laptop")], judge="older rules")
+    judged = []
+
+    def judge_all(tasks: list[judged_again.Task], settings: Settings) -> list[judged_again.Reports]:
+        judged.extend([run.key.purl for run in task.runs] for task in tasks)
+        return [{run.key.purl: run.report for run in task.runs} for task in tasks]
+
+    monkeypatch.setattr(scan_memory, "judge_all", judge_all)
+    assert set(memory.known(artifacts)) == {one.purl for one in artifacts}
+    assert judged == [[one.purl for one in artifacts]]

@@ -35,19 +35,30 @@ _NEXT: dict[Verdict, str] = {
 _NARROWEST = 40
 
 
-class _Page:
+class Page:
     """Collects lines, wrapped and indented, in a rich console that writes to memory."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._width = console.width
+        self._coloured = console.color_system is not None
 
     def line(self, text: str, style: str = "", indent: int = 0) -> None:
         """One paragraph; continuation lines hang two further in. `text` may be hostile."""
+        plain = commandless(escape(text))
+        room = max(20, self._width - indent - 2)
+        if len(plain) <= room and plain.isascii() and plain.isprintable() and plain.strip() == plain != "":
+            # Nothing to wrap: a report may have thousands of such lines, and rich takes a millisecond for each.
+            self._console.file.write(f"{' ' * indent}{_styled(plain, style if self._coloured else '')}\n")
+        else:
+            self.paragraph(plain, style, indent, room)
+
+    def paragraph(self, plain: str, style: str, indent: int, room: int) -> None:
+        """Any text that is safe to show, wrapped into `room` columns."""
         from rich.padding import Padding
         from rich.text import Text
 
-        words = Text(commandless(escape(text)), style=style, overflow="fold")
-        rows = words.wrap(self._console, max(20, self._console.width - indent - 2))
+        rows = Text(plain, style=style, overflow="fold").wrap(self._console, room)
         for number, row in enumerate(rows):
             row.rstrip()
             self._console.print(Padding(row, (0, 0, 0, indent + (2 if number else 0)), expand=False))
@@ -57,18 +68,33 @@ class _Page:
         self._console.print()
 
 
+def _styled(text: str, style: str) -> str:
+    """As a terminal shows it in a style; as it is without one."""
+    if not style:
+        return text
+    from rich.color import ColorSystem
+    from rich.style import Style
+
+    return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
+
+
+def new_console(file: io.StringIO, width: int, *, colour: bool) -> Console:
+    """A console that writes to `file` and knows nothing of where it runs."""
+    from rich.console import Console
+
+    return Console(
+        file=file, width=max(_NARROWEST, width), force_terminal=colour, no_color=not colour, highlight=False,
+        color_system="standard" if colour else None, markup=False, emoji=False, legacy_windows=False, _environ={},
+    )  # fmt: skip
+
+
 def render(
     report: Report, *, width: int = 80, colour: bool = False, recordings: Recordings | None = None  # noqa: ARG001
 ) -> str:
     """The whole report as text."""
-    from rich.console import Console
-
     file = io.StringIO()
-    console = Console(
-        file=file, width=max(_NARROWEST, width), force_terminal=colour, no_color=not colour, highlight=False,
-        color_system="standard" if colour else None, markup=False, emoji=False, legacy_windows=False, _environ={},
-    )  # fmt: skip
-    page = _Page(console)
+    console = new_console(file, width, colour=colour)
+    page = Page(console)
     for package in report.packages:
         _package(page, package)
     if len(report.packages) > 1:
@@ -83,7 +109,7 @@ def render(
     return file.getvalue()
 
 
-def _package(page: _Page, package: PackageReport) -> None:
+def _package(page: Page, package: PackageReport) -> None:
     page.line(f"{package.verdict.upper()}  {package.target or package.purl}", _COLOURS[package.verdict])
     page.line(f"{_MEANING.get(package.verdict) or clean_words([package])}.", indent=2)
     page.line(f"{package.purl}  {_short_digest(package.digest)}".rstrip(), "dim", 2)
@@ -120,7 +146,7 @@ def _package(page: _Page, package: PackageReport) -> None:
     page.gap()
 
 
-def _finding(page: _Page, finding: Finding, phases: list[str]) -> None:
+def _finding(page: Page, finding: Finding, phases: list[str]) -> None:
     style = "red" if finding.verdict == "malicious" else "yellow"
     page.line(f"{finding.verdict}: {finding.title}", style, 2)
     attack = f", ATT&CK {' '.join(finding.attack)}" if finding.attack else ""
@@ -141,19 +167,19 @@ def _finding(page: _Page, finding: Finding, phases: list[str]) -> None:
     page.gap()
 
 
-def _compared(page: _Page, package: PackageReport) -> None:
+def _compared(page: Page, package: PackageReport) -> None:
     for number, text in enumerate(compared(package)):
         page.line(f"- {text}" if number else text, indent=4 if number else 2)
 
 
-def _missing(page: _Page, package: PackageReport) -> None:
+def _missing(page: Page, package: PackageReport) -> None:
     if package.coverage.missing:
         page.line("not looked at, so it cannot be clean:", "magenta", 2)
         for text in package.coverage.missing:
             page.line(f"- {text}", indent=4)
 
 
-def _coverage(page: _Page, coverage: Coverage) -> None:
+def _coverage(page: Page, coverage: Coverage) -> None:
     """One line for each phase, short; and what is never looked at."""
     if coverage.phases:
         page.line(f"phases ({', '.join(coverage.personas) or 'no persona'}):", indent=2)
@@ -171,7 +197,7 @@ def _coverage(page: _Page, coverage: Coverage) -> None:
             page.line(f"- {text}", indent=4)
 
 
-def _expected(page: _Page, package: PackageReport) -> None:
+def _expected(page: Page, package: PackageReport) -> None:
     if package.expected:
         page.line("seen, and expected by a profile:", "dim", 2)
         for text in package.expected[:8]:
@@ -180,13 +206,13 @@ def _expected(page: _Page, package: PackageReport) -> None:
             page.line(f"- and {len(package.expected) - 8} more (in the JSON report)", "dim", 4)
 
 
-def _summary(page: _Page, report: Report) -> None:
+def _summary(page: Page, report: Report) -> None:
     page.line(f"{report.verdict.upper()}  {len(report.packages)} packages", _COLOURS[report.verdict])
     for package in report.packages:
         page.line(f"{package.verdict:<13}{package.target or package.purl}", _COLOURS[package.verdict], 2)
 
 
-def _footer(page: _Page, report: Report) -> None:
+def _footer(page: Page, report: Report) -> None:
     backend = f", {report.tool.backend} backend" if report.tool.backend else ""
     tool = f"{report.tool.name} {report.tool.version}".strip()
     page.line(f"{tool}{backend}, {report.tool.rules} rules, {report.seconds:.1f} s", "dim")
