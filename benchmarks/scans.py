@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -161,5 +162,4 @@ def _middle(seconds: list[float]) -> str:
 
 
 def _spread(figures: list[float], unit: str) -> str:
-    ordered = sorted(figures)
-    return f"{ordered[len(ordered) // 2]:.2f}{unit} ({ordered[0]:.2f} - {ordered[-1]:.2f})"
+    return f"{statistics.median(figures):.2f}{unit} ({min(figures):.2f} - {max(figures):.2f})"
