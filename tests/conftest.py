@@ -19,6 +19,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)  # the machine may be busy; that is nobody's mistake
+settings.load_profile("unhurried")
 
 NEEDS = ("native", "docker", "registry", "browser")
 passed: Counter[str] = Counter()
