@@ -83,6 +83,8 @@ make_environment() {
     fi
     say "building baitbox and installing what it needs into .venv"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+    # Once, here: where PYTHONDONTWRITEBYTECODE is set, every start would compile it anew.
+    .venv/bin/python -m compileall -q sandbox
 }
 
 main() {
