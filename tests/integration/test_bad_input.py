@@ -20,6 +20,7 @@ from tests.packages import build
 from tests.packages.registry import Fault, Registry
 
 native = pytest.mark.native
+pytestmark = pytest.mark.together
 PACKAGE_JSON = b'{"name": "some-words", "version": "1.0.0"}'
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 

@@ -14,7 +14,7 @@ from tests.packages import build
 from tests.packages.registry import Registry
 from tests.packages.settled import javascript
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.together]
 
 STEAL = javascript(
     """

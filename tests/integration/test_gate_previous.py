@@ -16,7 +16,7 @@ from tests.packages import build
 from tests.packages.registry import Registry
 from tests.packages.settled import javascript, python
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.together]
 
 COUNT = 'await fetch("https://metrics.word-count.test/installed");'
 STEAL = """

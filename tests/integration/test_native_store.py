@@ -14,7 +14,7 @@ import pytest
 from tests.integration.command_line import Ended, Machine, still_running
 from tests.packages import build
 
-pytestmark = [pytest.mark.native, pytest.mark.slow]
+pytestmark = [pytest.mark.native, pytest.mark.slow, pytest.mark.together]
 WRITES = "require('fs').writeFileSync('/home/dev/notes.txt', 'x')\n"
 SHEET = "expect:\n  - why: it keeps its notes beside the user's own\n    write: [~/notes.txt]\n"
 

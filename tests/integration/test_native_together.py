@@ -40,6 +40,7 @@ def lockfile(company: Company, archives: list[Path], folder: Path) -> Path:
 
 
 @pytest.mark.native
+@pytest.mark.together
 @pytest.mark.parametrize("company", COMPANIES, ids=lambda company: company.name)
 def test_each_thief_is_named_and_nobody_else(company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "archives"
