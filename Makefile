@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 REAL := native or docker or registry or browser
-SPREAD := -n logical --maxprocesses 4 --dist loadgroup
+SPREAD := -n logical --maxprocesses 4 --dist loadgroup --durations=15
 WARDEN := $(filter-out sandbox/warden/test_% sandbox/warden/fuzz_%,$(wildcard sandbox/warden/*.c)) $(wildcard sandbox/warden/*.h)
 
 .PHONY: help demo test soak test-offline test-c lint types bench readme setup clean
@@ -26,7 +26,7 @@ demo: .venv/ready ## Check two honest packages and two inert thieves, and show w
 test: .venv/ready ## The whole test suite: the unit tests, without a network where that can be had, then real guests
 	@BAITBOX_REQUIRE= $(PYTHON) tools/offline.py --or-online $(PYTHON) -m pytest -q $(SPREAD) -m "not ($(REAL))"
 	@BAITBOX_REQUIRE=$${BAITBOX_REQUIRE:+native,docker} $(PYTHON) -m pytest $(SPREAD) -m "($(REAL)) and together"
-	@$(PYTHON) -m pytest -m "($(REAL)) and not together"
+	@$(PYTHON) -m pytest --durations=15 -m "($(REAL)) and not together"
 
 soak: .venv/ready ## Each inert thief five times: the same verdict and the same rules each time
 	@BAITBOX_TIMES=5 $(PYTHON) -m pytest $(SPREAD) -m "native and together"
