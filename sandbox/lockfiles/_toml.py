@@ -6,10 +6,11 @@ import re
 import tomllib
 from typing import Any
 
+# No possessive groups: Python before 3.11.5 matches them wrongly. What is valid TOML ends each of these.
 _STRING_OR_COMMENT = (
-    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:"""|\Z)|'
-    r"'''(?:[^']|'(?!''))*+(?:'''|\Z)|"
-    r'"(?:[^"\\\n]|\\.)*+"?|'
+    r'"""(?:[^"\\]+|\\.|"(?!""))*(?:"""|\Z)|'
+    r"'''(?:[^']+|'(?!''))*(?:'''|\Z)|"
+    r'"(?:[^"\\\n]+|\\.)*"?|'
     r"'[^'\n]*'?|"
     r"#[^\n]*"
 )
