@@ -238,15 +238,12 @@ def _exercise(
     every, _ = npm.ways_in(artifact, files, peers, tools.node_version)
     ways, programs = _apart(every, artifact)
     label = f"{artifact.name}@{artifact.version}"
-    excused = npm.is_foreign(artifact.manifest)
     load = msgspec.structs.replace(base, cwd=where, seconds=min(seconds, npm.IMPORT_SECONDS))
     phases = []
     if ways:
-        argv = (tools.node, "-e", _load(ways, excused=excused))
+        argv = (tools.node, "-e", _load(ways))
         phases.append(msgspec.structs.replace(load, name=f"import:{label}", argv=argv, complete=ALL_TRIED))
-    for way in programs:
-        phase = npm.import_phase(way, tools, load)
-        phases.append(msgspec.structs.replace(phase, required=way.required and not excused))
+    phases += [npm.import_phase(way, tools, load) for way in programs]
     names, _ = npm.linked_programs(artifact, files, installed, where)
     runs, _ = npm.run_phases(names, 0, base, where, seconds)
     phases += runs
@@ -262,16 +259,16 @@ def _apart(ways: Sequence[npm.Way], artifact: Artifact) -> tuple[list[npm.Way], 
     return [way for way in ways if way.file not in alone], list(alone.values())[::-1]
 
 
-def _load(ways: Sequence[npm.Way], *, excused: bool = False) -> str:
+def _load(ways: Sequence[npm.Way]) -> str:
     """A program that loads everything in turn, no file twice. It says that it came to the end, and that everything
-    loaded that has to (nothing, where it is `excused`), by a code of its own, which it only sets: what the modules have
-    begun goes on until it is done."""
+    loaded that has to, by a code of its own, which it only sets: what the modules have begun goes on until it is
+    done."""
     files = {way.file: number for number, way in enumerate(ways, start=1) if way.file}
     groups = list(dict.fromkeys(_group(way) for way in ways))
     listed = [
         [int(way.mode == "import"), way.specifier, files.get(way.file, -1), groups.index(_group(way))] for way in ways
     ]
-    wanted = [] if excused else [number for number, group in enumerate(groups) if group]
+    wanted = [number for number, group in enumerate(groups) if group]
     return (
         "process.execArgv = []; (async () => { const done = new Set(), loaded = new Set(); "
         f"for (const [module, name, file, group] of {json.dumps(listed)}) {{ "

@@ -117,9 +117,7 @@ class Npm:
         peers = absent_peers(artifact.manifest, installed, project)
         imports, notes = _imports(artifact, files, peers, tools, base, seconds)
         if is_foreign(artifact.manifest):
-            # What raises here has not been seen. Only another system's machine code cannot be loaded by anybody here.
-            if str(artifact.manifest.get("main", "")).endswith(".node") and "exports" not in artifact.manifest:
-                imports = [msgspec.structs.replace(phase, either="", required=False) for phase in imports]
+            # What raises here has not been seen: no excuse, unless the package's own sheet has one.
             notes.insert(0, "The package is for another system than the guest's: what it does there is not seen.")
         names, left_out = linked_programs(artifact, files, installed, project)
         runs, more = run_phases(names, left_out, base, project, seconds)
