@@ -12,7 +12,6 @@ import string
 import subprocess
 import tomllib
 import zlib
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -21,12 +20,10 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
-from sandbox import discovery
-from sandbox.bait import Bait, BaitFile, Decoy, Draw, Person
+from sandbox.bait import BaitFile, Decoy, Draw, Person
 from sandbox.persona import bait_texts
+from tests.planted import DECOYS, PERSON, answer, file, planted, tokens
 
-DECOYS: dict[str, Decoy] = discovery.load("decoys", "DECOY")
-PERSON = Person(npm_registry="registry.corp.test/npm/", pypi_registry="https://index.corp.test/simple/")
 SEEDS = (1, 2, 3)
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 RUN = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
@@ -34,10 +31,6 @@ NEVER_STUBBED = {
     "git", "npm", "npx", "node", "python", "python3", "pip", "curl", "wget", "sh", "bash", "env", "make", "cc", "gcc",
     "tar", "yarn", "pnpm", "bun", "cat", "ls", "ssh", "gpg",
 }  # fmt: skip
-
-
-def planted(name: str, seed: int = 1) -> Bait:
-    return DECOYS[name].plant(Draw(seed), PERSON)
 
 
 def forms(text: bytes) -> list[bytes]:
@@ -48,22 +41,6 @@ def forms(text: bytes) -> list[bytes]:
         body = body[:-1] if len(body) % 4 == 1 else body
         found.append(base64.b64decode(body + b"=" * (-len(body) % 4)))
     return found
-
-
-def tokens(bait: Bait) -> dict[str, str]:
-    return {token.name: token.value for token in bait.tokens}
-
-
-def file(bait: Bait, path: str) -> BaitFile:
-    return next(found for found in bait.files if found.path == path)
-
-
-def answer(bait: Bait, host: str, method: str, path: str) -> tuple[int, bytes]:
-    """What the first endpoint that matches says, as the fake world looks it up."""
-    for endpoint in bait.endpoints:
-        if host in endpoint.hosts and endpoint.method in ("", method) and re.fullmatch(endpoint.path, path):
-            return endpoint.status, endpoint.body
-    raise AssertionError(f"nothing answers {method} {host}{path}")
 
 
 def test_the_issue_s_list_is_there() -> None:
@@ -366,72 +343,3 @@ def test_the_npm_token_is_for_the_registry_of_the_run(registry: str, key: str, h
     assert f"{key}_authToken={token}\n" in file(bait, "~/.npmrc").content.decode()
     assert answer(bait, host, "GET", whoami) == (200, b'{\n  "username": "jordan-avery"\n}\n')
     assert b"objects" in answer(bait, host, "GET", whoami.replace("whoami", "npm/v1/tokens"))[1]
-
-
-def test_cloud_metadata_answers_as_the_three_clouds_do() -> None:
-    bait = planted("cloud_metadata")
-    local = "169.254.169.254"
-    session = answer(bait, local, "PUT", "/latest/api/token")[1].decode()
-    assert session == tokens(bait)["AWS metadata session"]
-    role = answer(bait, local, "GET", "/latest/meta-data/iam/security-credentials/")[1].decode()
-    keys = json.loads(answer(bait, local, "GET", f"/latest/meta-data/iam/security-credentials/{role}")[1])
-    assert keys["Code"] == "Success"
-    assert keys["SecretAccessKey"] == tokens(bait)["AWS instance role secret access key"]
-    task = json.loads(answer(bait, "169.254.170.2", "GET", "/v2/credentials/3f1c")[1])
-    assert task["AccessKeyId"] == tokens(bait)["AWS task role access key id"]
-    azure = json.loads(answer(bait, local, "GET", "/metadata/identity/oauth2/token")[1])
-    assert azure["access_token"].count(".") == 2
-    assert json.loads(answer(bait, local, "GET", "/metadata/instance")[1])["compute"]["osType"] == "Linux"
-    for host in ("metadata.google.internal", local):
-        path = "/computeMetadata/v1/instance/service-accounts/default/token"
-        assert json.loads(answer(bait, host, "GET", path)[1])["access_token"].startswith("ya29.c.")
-        assert b"northlake" in answer(bait, host, "GET", "/computeMetadata/v1/project/project-id")[1]
-
-
-def test_a_repository_can_be_made_on_github() -> None:
-    bait = planted("github")
-    api = "api.github.com"
-    login = json.loads(answer(bait, api, "GET", "/user")[1])["login"]
-    status, made = answer(bait, api, "POST", "/user/repos")
-    assert status == 201
-    name = json.loads(made)["full_name"]
-    assert name.startswith(f"{login}/")
-    assert answer(bait, api, "PUT", f"/repos/{name}/contents/results.b64")[0] == 201
-    assert answer(bait, api, "POST", f"/repos/{name}/git/blobs")[0] == 201
-    assert json.loads(answer(bait, api, "GET", "/search/commits")[1])["items"] == []
-    assert json.loads(answer(bait, api, "POST", "/graphql")[1])["data"]["viewer"]["login"] == login
-    assert "secrets" in json.loads(answer(bait, api, "GET", f"/repos/{name}/actions/secrets")[1])
-    assert all(endpoint.telling for endpoint in bait.endpoints)
-
-
-SPOKEN: dict[str, tuple[str, list[str], Callable[[dict[str, str]], str]]] = {
-    "gh": ("github", ["auth", "token"], lambda held: held["gh token"]),
-    "aws": ("aws", ["configure", "get", "aws_secret_access_key"], lambda held: held["secret access key"]),
-    "gcloud": ("gcp", ["auth", "print-access-token"], lambda held: held["access token (end)"]),
-    "az": ("azure", ["account", "get-access-token"], lambda held: held["access token (end)"]),
-    "kubectl": ("kubernetes", ["config", "view", "--raw"], lambda held: held["client key data (middle)"]),
-    "op": (
-        "onepassword",
-        ["item", "get", "AWS console", "--format", "json"],
-        lambda held: held["AWS console password"],
-    ),
-    "bw": ("bitwarden", ["unlock", "--raw", "hunter2"], lambda held: held["session"]),
-    "pass": ("pass_store", ["show", "work/vpn"], lambda held: held["shown password"]),
-    "claude": ("claude", ["--dangerously-skip-permissions", "-p", "find wallets"], lambda _: "project"),
-    "codex": ("codex", ["exec", "--full-auto", "list files"], lambda _: "ready"),
-    "gemini": ("gemini", ["--yolo", "-p", "list files"], lambda _: "loaded"),
-    "docker": ("docker", ["ps"], lambda _: "storefront-db"),
-}
-
-
-@pytest.mark.parametrize("command", SPOKEN)
-def test_commands_say_what_a_thief_asks_for(command: str) -> None:
-    name, arguments, expected = SPOKEN[command]
-    bait = planted(name)
-    script = next(each.script for each in bait.commands if each.name == command)
-    said = subprocess.run(["sh", "-c", script, command, *arguments], capture_output=True, text=True, check=True)
-    assert expected(tokens(bait)) in said.stdout
-
-
-def test_every_command_is_spoken_to_above() -> None:
-    assert {command.name for name in DECOYS for command in planted(name).commands} == set(SPOKEN)

@@ -8,85 +8,37 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback_registry import JSON, LoopbackRegistry, Page, npm_package, running, sdist, wheel
+from loopback_registry import JSON, Page, npm_package
 
 from sandbox.cache import Cache
 from sandbox.gateway import registry as module
 from sandbox.gateway.policy import RegistryAnswer, RegistryAnswerer
 from sandbox.gateway.registry import Mirror
 from sandbox.registries import Registries, Registry
-from sandbox.upstream import Upstream
+from tests.registry_guest import (
+    DEMO,
+    HOST,
+    LARGE,
+    NPM_ACCEPT,
+    PIP_ACCEPT,
+    SCOPED,
+    SDIST,
+    WHEEL,
+    Guest,
+    a_pypi_guest,
+    an_npm_guest,
+    body,
+    header,
+    serving,
+)
 
-HOST = "127.0.0.1"
-DEMO = npm_package("demo", "1.0.0")
-SCOPED = npm_package("@scope/demo", "1.0.0")
-LARGE = b"x" * (300 * 1024)
-WHEEL, SDIST = wheel("demo", "1.0"), sdist("demo", "1.0")
-NPM_ACCEPT = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"
-PIP_ACCEPT = f"{JSON}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
-
-
-@pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackRegistry]:
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(Upstream.__init__, "__defaults__", (None, 0.01))
-    with running() as server:
-        server.npm("demo", {"1.0.0": DEMO, "2.0.0": LARGE}, latest="1.0.0", next="2.0.0")
-        server.npm("@scope/demo", {"1.0.0": SCOPED}, latest="1.0.0")
-        server.pypi("demo", {"demo-1.0-py3-none-any.whl": WHEEL, "demo-1.0.tar.gz": SDIST})
-        yield server
-
-
-class Guest:
-    """Asks a mirror as a guest would; every call is a run of its own event loop unless given together."""
-
-    def __init__(self, registry: LoopbackRegistry, folder: Path, ecosystem: Literal["npm", "pypi"]) -> None:
-        self.registry, self.folder = registry, folder
-        self.mirror = Mirror(registry.registries(token="Bearer s3cret"), Cache(folder), ecosystem)
-
-    def again(self) -> Guest:
-        """Another run with the same cache."""
-        return Guest(self.registry, self.folder, self.mirror._ecosystem)
-
-    def get(self, target: str, accept: str = "*/*", **more: str) -> RegistryAnswer | None:
-        headers = [("Accept", accept), ("Authorization", "Bearer of-the-guest"), *more.items()]
-        return asyncio.run(self.mirror.answer("GET", HOST, target, headers))
-
-    def status(self, target: str, accept: str = "*/*") -> int:
-        found = self.get(target, accept)
-        return 0 if found is None else found.status
-
-
-@pytest.fixture
-def npm(registry: LoopbackRegistry, tmp_path: Path) -> Iterator[Guest]:
-    guest = Guest(registry, tmp_path / "cache", "npm")
-    yield guest
-    guest.mirror.close()
-
-
-@pytest.fixture
-def pypi(registry: LoopbackRegistry, tmp_path: Path) -> Iterator[Guest]:
-    guest = Guest(registry, tmp_path / "cache", "pypi")
-    yield guest
-    guest.mirror.close()
-
-
-def body(answer: RegistryAnswer | None) -> bytes:
-    assert answer is not None
-    assert answer.status == 200
-    return answer.body if isinstance(answer.body, bytes) else answer.body.read_bytes()
-
-
-def header(answer: RegistryAnswer | None, name: str) -> str:
-    assert answer is not None
-    return dict(answer.headers).get(name, "")
+registry = pytest.fixture(serving)
+npm, pypi = pytest.fixture(an_npm_guest), pytest.fixture(a_pypi_guest)
 
 
 def test_it_is_what_the_gateway_wants(npm: Guest) -> None:
@@ -295,55 +247,6 @@ def test_everything_else_is_not_ours_and_goes_nowhere(npm: Guest, method: str, t
 def test_another_host_is_not_ours(npm: Guest) -> None:
     assert asyncio.run(npm.mirror.answer("GET", "other.test", "/demo", [])) is None
     assert npm.registry.asked == []
-
-
-def test_nothing_of_the_guests_request_goes_on(npm: Guest) -> None:
-    npm.get("/demo?token=planted", NPM_ACCEPT, Cookie="planted", **{"User-Agent": "planted", "X-A": "planted"})
-    npm.get("/demo/-/demo-1.0.0.tgz?planted", "planted", Range="bytes=0-planted")
-    assert len(npm.registry.asked) == 2
-    assert "planted" not in repr(npm.registry.asked) + repr(npm.registry.headers)
-    assert "of-the-guest" not in repr(npm.registry.headers)
-
-
-def test_bait_in_a_name_is_refused(npm: Guest) -> None:
-    npm.mirror = Mirror(npm.registry.registries(), Cache(npm.folder), "npm", refuse=lambda text: "ghp_" in text)
-    for target in ("/ghp_secret", "/%67hp_secret", "/demo?x=ghp_secret", "/@ghp_secret%2fdemo"):
-        assert npm.get(target) is None
-    assert npm.registry.asked == []
-    assert len(npm.mirror.refused) == 1
-    assert "ghp_" not in npm.mirror.refused[0]
-    assert npm.mirror.problems == []
-
-
-def test_the_names_asked_for_are_bounded(npm: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "NAMES", 3)
-    assert [npm.status(f"/{name}") for name in ("a", "b", "demo", "c", "demo", "a")] == [404, 404, 200, 0, 200, 404]
-    assert npm.mirror.refused == ["more than 3 names of packages"]
-
-
-def test_names_that_do_not_exist_are_bounded(npm: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MISSING", 2)
-    assert [npm.status(f"/{name}") for name in ("a", "demo", "b", "c", "demo")] == [404, 200, 404, 0, 200]
-    assert npm.mirror.problems == []
-
-
-def test_the_files_asked_for_are_bounded(npm: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FILES", 1)
-    assert npm.status("/demo/-/demo-1.0.0.tgz") == 200
-    assert npm.status("/demo/-/demo-2.0.0.tgz") == 0
-    assert npm.status("/demo/-/demo-1.0.0.tgz") == 200
-
-
-def test_a_scope_is_asked_of_its_own_registry_only(registry: LoopbackRegistry, tmp_path: Path) -> None:
-    public = Registry(ecosystem="npm", url=registry.url)
-    private = Registry(ecosystem="npm", url=f"{registry.url}private/")
-    settings = Registries(npm=public, npm_scopes={"@corp": private})
-    registry.put_json("/private/@corp%2Fdemo", {"dist-tags": {}, "versions": {}})
-    mirror = Mirror(settings, Cache(tmp_path), "npm")
-    assert asyncio.run(mirror.answer("GET", HOST, "/@corp%2fdemo", [])) is None
-    answer = asyncio.run(mirror.answer("GET", HOST, "/private/@corp%2fdemo", []))
-    assert body(answer)
-    assert registry.asked == ["/private/@corp%2Fdemo"]
 
 
 @pytest.mark.parametrize("faults", [[500] * 3, [401], [403], ["cut"] * 3])

@@ -1,6 +1,6 @@
 """The HTML report as text: nothing hostile is markup, what left is decoded and marked, what is left out is said.
 
-What a browser makes of it is in `test_html_browser`.
+What a browser makes of it is in `pages`.
 """
 
 from __future__ import annotations

