@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,6 +15,7 @@ Reason = Literal["new", "changed", "moved"]
 
 _MOST_TOLD = 10
 _MOST_COMPARED = 50
+_LONGEST_VERSION = 256
 _STRENGTH = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 
 
@@ -124,13 +124,20 @@ def _change(
 def _nearest(entry: Locked, versions: list[Locked], kept: Container[tuple[str, str, str]]) -> Locked:
     """Of several versions the one that this one most likely takes the place of: gone, and the last before it."""
     gone = [one for one in versions if (one.ecosystem, one.name, one.version) not in kept] or versions
-    lower = [one for one in gone if _numbers(one) <= _numbers(entry)]
-    return max(lower, key=_numbers) if lower else min(gone, key=_numbers)
+    lower = [one for one in gone if _order(one) <= _order(entry)]
+    return max(lower, key=_order) if lower else min(gone, key=_order)
 
 
-def _numbers(entry: Locked) -> list[int]:
-    """A version's numbers. The order is rough, and enough to choose one to show."""
-    return [int(text) for text in re.findall(r"[0-9]{1,18}", re.split(r"[-+]", entry.version)[0])]
+def _order(entry: Locked) -> Any:
+    """A version by its ecosystem's own order; what is none, or is longer than any, comes first."""
+    if entry.ecosystem == "npm":
+        from semantic_version import Version
+    else:
+        from packaging.version import Version
+    try:
+        return Version(entry.version[:_LONGEST_VERSION])
+    except ValueError:
+        return Version("0.0.0")
 
 
 def _difference(before: Locked, after: Locked, same_format: bool) -> tuple[Reason, str] | None:

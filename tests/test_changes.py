@@ -66,7 +66,9 @@ def test_a_second_version_of_a_package_is_changed_from_the_ones_there_were() -> 
         (["1.9.0", "1.10.0", "3.0.0"], ["2.0.0"], "1.10.0"),
         (["3.0.0", "2.0.0"], ["1.0.0"], "2.0.0"),
         (["2.0.0-rc.1", "1.9.0"], ["2.0.0"], "2.0.0-rc.1"),
+        (["2.0.0-next.9", "2.0.0-next.10"], ["2.0.0"], "2.0.0-next.10"),
         (["not a version", "1.0.0"], ["1.1.0"], "1.0.0"),
+        (["1.0.0", "9" * 5000 + ".0.0"], ["1.1.0"], "1.0.0"),
     ],
 )
 def test_a_changed_package_is_compared_with_the_version_that_it_takes_the_place_of(
@@ -74,6 +76,14 @@ def test_a_changed_package_is_compared_with_the_version_that_it_takes_the_place_
 ) -> None:
     found = compare(lock(*(npm("a", one) for one in before)), lock(*(npm("a", one) for one in after)))
     assert [one.earlier.version for one in found.changes if one.earlier is not None] == [wanted]
+
+
+def test_python_versions_are_in_pythons_order() -> None:
+    *older, new = (
+        Locked(ecosystem="pypi", name="a", version=version) for version in ("1.0rc1", "1.0.post1", "9" * 5000, "1.1")
+    )
+    found = compare(lock(*older, ecosystem="pypi"), lock(new, ecosystem="pypi"))
+    assert [one.earlier.version for one in found.changes if one.earlier is not None] == ["1.0.post1"]
 
 
 def test_a_new_package_has_nothing_before_it_and_a_moved_one_itself() -> None:

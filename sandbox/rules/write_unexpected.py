@@ -3,7 +3,7 @@
 What: a package made or changed files at home or in the system, outside temporary folders and the caches that
 profiles know; or, while it was installed or imported, in the project outside what is installed there. A command that
 is run on purpose keeps its settings in a folder with its own name (`~/.thing`, `~/.config/thing`): that is none, unless
-the folder holds planted files, or what is put there may be a program.
+the folder holds planted files, or what is put there is a program by its name or its mode.
 Why it matters: it is how state, payloads and loot are kept for later. Honest packages keep settings there,
 so it is suspicious and no more.
 What to do: look at what was written. A profile entry with the folder and the reason makes it ordinary.
