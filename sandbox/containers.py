@@ -7,6 +7,7 @@ up; the next one does, and touches nothing of a run that is still alive.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,9 @@ OWNER = "baitbox.owner"
 RUN = "baitbox.run"
 SECONDS = 120
 """For one answer of the daemon; builds and starts may take long on a busy machine."""
+SOCKET = "unix:///var/run/docker.sock"
+"""Where the SDK looks for a daemon unless it is told otherwise."""
+_TRIAL = 10.0
 BLIND = ("runsc", "gvisor")
 """Runtimes whose kernel has no seccomp user notification, on which the syscall sensor stands."""
 
@@ -40,6 +44,7 @@ def client(seconds: int = SECONDS) -> Iterator[Any]:
 
     try:
         settings = kwargs_from_env() if os.environ.get("DOCKER_HOST") else _context()
+        _try(str(settings.get("base_url") or SOCKET))
         # The distributions' own versions of the SDK know it as a string, and ask the daemon for its version.
         api = docker.APIClient(version="auto", timeout=seconds, use_ssh_client=_is_ssh(settings), **settings)
     except Exception as error:
@@ -48,6 +53,15 @@ def client(seconds: int = SECONDS) -> Iterator[Any]:
         raise BackendError(f"the Docker daemon cannot be reached: {sentence(error)}", _hint(error)) from None
     with api:
         yield api
+
+
+def _try(url: str) -> None:
+    """Connect to a daemon's socket on this machine. Raises OSError; the SDK would leave its own socket open then."""
+    path = re.match(r"(?:http\+)?unix:/+(.+)", url)
+    if path:
+        with socket.socket(socket.AF_UNIX) as trial:
+            trial.settimeout(_TRIAL)
+            trial.connect(f"/{path[1]}")
 
 
 def _context() -> dict[str, Any]:
