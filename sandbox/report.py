@@ -140,14 +140,23 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     rules: int = 0
 
 
+class Night(msgspec.Struct, frozen=True, kw_only=True):
+    """How one scan came out: when it ended (UTC, as 2026-05-11T03:00:00Z), and how many packages had which verdict."""
+
+    ended: str
+    counts: dict[str, int]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything one invocation found. Its JSON form is the contract of `--format json`."""
+    """Everything one invocation found. Its JSON form is the contract of `--format json`. `nights` are the scans of the
+    same lockfiles so far, the oldest first and this one last; empty but for a scan that is stored."""
 
     schema: int = 1
     tool: Tool
     verdict: Verdict
     packages: tuple[PackageReport, ...] = ()
     notes: tuple[Note, ...] = ()
+    nights: tuple[Night, ...] = ()
     seconds: float = 0.0
 
 

@@ -37,7 +37,7 @@ from sandbox.lock_search import Found, find
 from sandbox.plan import Artifact
 from sandbox.progress import Progress
 from sandbox.registries import registry_settings
-from sandbox.report import Note, PackageReport
+from sandbox.report import Night, Note, PackageReport
 from sandbox.scan_items import Item
 from sandbox.scan_memory import Memory, result
 from sandbox.settings import Settings
@@ -100,13 +100,16 @@ class _Results:
                 reuse.tell(f"the scan's results are not stored: {error}")
                 self._scan = None
 
-    def finish(self) -> None:
-        """Every package has its result."""
-        if self._scan is not None:
-            try:
-                self._scan.finish()
-            except StoreError as error:
-                reuse.tell(f"the scan's end is not stored: {error}")
+    def finish(self) -> tuple[Night, ...]:
+        """Every package has its result. Returns how the scans of the same came out so far, this one last."""
+        if self._scan is None:
+            return ()
+        try:
+            self._scan.finish()
+            return tuple(Night(ended=reuse.moment(at), counts=counts) for at, counts in self._scan.nights())
+        except StoreError as error:
+            reuse.tell(f"the scan's end is not stored: {error}")
+            return ()
 
 
 def scan(
@@ -137,7 +140,7 @@ def scan(
             if not one_by_one:
                 runs.together(own, lock.name)
         runs.one_by_one(every)
-        results.finish()
+        nights = results.finish()
     packages = [_placed(item, results.reports[id(item)]) for item in every] + items.lockfiles
     whole = schedule.assemble(packages, time.monotonic() - began, bench.backend.name)
     notes += items.notes
@@ -145,7 +148,8 @@ def scan(
         packages, more = since(packages, last)
         notes = more + notes
     errors = (*items.errors, *runs.errors)
-    return schedule.Outcome(msgspec.structs.replace(whole, packages=tuple(packages), notes=tuple(notes)), tuple(errors))
+    whole = msgspec.structs.replace(whole, packages=tuple(packages), notes=tuple(notes), nights=nights)
+    return schedule.Outcome(whole, tuple(errors))
 
 
 class _Runs:

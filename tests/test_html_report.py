@@ -198,11 +198,19 @@ def test_several_personas_each_have_their_recording() -> None:
 
 
 def test_nights_are_drawn_and_told() -> None:
-    made = trend([("2026-11-24", {"clean": 200, "malicious": 1}), ("2026-11-25", {"clean": 0})])
+    first, second = "2026-11-24T03:00:00Z", "2026-11-25T03:00:00Z"
+    nights = (
+        report.Night(ended=first, counts={"clean": 200, "malicious": 1}),
+        report.Night(ended=second, counts={"clean": 0}),
+    )
+    made = trend(nights)
     parsed = Skeleton(made)
     assert ("rect", "class", "bar malicious") in parsed.attributes
-    assert [text for text in parsed.texts if text.strip()][-10:-5] == ["2026-11-24", "1", "0", "0", "200"]
-    assert "Over the nights" in html.page(SAMPLES["several"], nights=[("2026-11-24", {"clean": 2})])
+    assert [text for text in parsed.texts if text.strip()][-10:-5] == [first, "1", "0", "0", "200"]
+    for packages in (SAMPLES["several"].packages, SAMPLES["several"].packages[:1]):  # `--since-last` may leave one
+        page = html.page(msgspec.structs.replace(SAMPLES["several"], packages=packages, nights=nights))
+        assert "Over the nights" in page
+    assert "Over the nights" not in html.page(msgspec.structs.replace(SAMPLES["several"], nights=nights[:1]))
 
 
 # What was recorded ----------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def test_a_clock_that_was_put_back_begins_no_second_scan(store: Store) -> None:
     assert store.open_scan("f1").id == scan.id
 
 
-def test_finished_scans_of_the_same_are_found_newest_first(store: Store) -> None:
+def test_finished_scans_of_the_same_are_found(store: Store) -> None:
     numbers = []
     for night, verdict in enumerate(["clean", "malicious"]):
         scan = store.open_scan(f"f{night}", what="w1")
@@ -94,12 +94,14 @@ def test_finished_scans_of_the_same_are_found_newest_first(store: Store) -> None
         numbers.append(scan.id)
     other = store.open_scan("f9", what="w2")
     other.finish()
-    found = store.finished_scans("w1")
-    assert [one.id for one in found] == numbers[::-1]
     last = store.last_finished("w1")
     assert last is not None
+    assert last.id == numbers[-1]
     assert [one.verdict for one in last.results.values()] == ["malicious"]
-    assert len(store.finished_scans("w1", many=1)) == 1
+    nights = store.open_scan("f3", what="w1").nights()
+    assert [counts for _, counts in nights] == [{"clean": 1}, {"malicious": 1}]
+    assert nights == sorted(nights, key=lambda night: night[0])
+    assert [counts for _, counts in store.open_scan("f3", what="w1").nights(many=1)] == [{"malicious": 1}]
 
 
 def test_finishing_twice_keeps_the_first_time(store: Store) -> None:

@@ -5,11 +5,11 @@ drawing is a link, a script or a style of its own.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from sandbox.plaintext import escape
-from sandbox.report import WORST_FIRST
+from sandbox.report import WORST_FIRST, Night
 from sandbox.reporters._html_flows import Flow, Step
 from sandbox.reporters._html_markup import Markup, joined, tag
 
@@ -113,26 +113,26 @@ def _svg(width: int, height: int, parts: Sequence[Markup], kind: str, identity: 
     )  # fmt: skip
 
 
-def trend(nights: Sequence[tuple[str, Mapping[str, int]]]) -> Markup:
+def trend(nights: Sequence[Night]) -> Markup:
     """How many packages had which verdict, night by night: bars of stacked counts, the worst at the bottom. The table
     beside it says the same."""
     height, wide, gap, least = 140, 26, 8, 6
-    most = max([sum(counts.values()) for _, counts in nights] + [1])
+    most = max([sum(night.counts.values()) for night in nights] + [1])
     parts: list[Markup] = []
-    for number, (date, counts) in enumerate(nights):
+    for number, night in enumerate(nights):
         x, y = number * (wide + gap), height
         for verdict in WORST_FIRST:
-            count = counts.get(verdict, 0)
+            count = night.counts.get(verdict, 0)
             # One thief among hundreds is to be seen, too.
             size = max(round(count * (height - 3 * least) / most), least) if count else 0
             y -= size
             if size:
-                label = tag("title", f"{date}: {count} {verdict}")
+                label = tag("title", f"{night.ended}: {count} {verdict}")
                 parts.append(tag("rect", label, x=x, y=max(0, y), width=wide, height=size, class_=f"bar {verdict}"))
     width = max(4, len(nights)) * (wide + gap)
     if nights:
-        parts.append(tag("text", nights[0][0], x=0, y=height + 16, class_="detail"))
+        parts.append(tag("text", nights[0].ended[:10], x=0, y=height + 16, class_="detail"))
     if len(nights) > 4:
-        parts.append(tag("text", nights[-1][0], x=width - gap - 70, y=height + 16, class_="detail"))
+        parts.append(tag("text", nights[-1].ended[:10], x=width - gap - 70, y=height + 16, class_="detail"))
     height += 22
     return _svg(width, height, parts, "trend", "trend")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from sandbox.report import WORST_FIRST, PackageReport
+from sandbox.report import WORST_FIRST, Night, PackageReport
 from sandbox.reporters import _html_drawing
 from sandbox.reporters._html_markup import Markup, joined, tag
 from sandbox.reporters._html_package import SIGNS, badge, name_of
 
-Nights = Sequence[tuple[str, Mapping[str, int]]]
-"""Dates, oldest first, each with how many packages had which verdict."""
-
 _COLUMNS = ("verdict", "package", "why", "findings", "seconds")
 
 
-def index(packages: Sequence[PackageReport], nights: Nights = ()) -> Markup:
+def index(packages: Sequence[PackageReport], nights: Sequence[Night] = ()) -> Markup:
     """The index: counts, trend, filters, and one row for each package that leads to its section."""
     counts = Counter(package.verdict for package in packages)
     boxes = [
@@ -47,7 +44,7 @@ def index(packages: Sequence[PackageReport], nights: Nights = ()) -> Markup:
     return tag(
         "section",
         tag("h2", "Packages", id="index-name"),
-        trend(nights) if nights else None,
+        trend(nights) if len(nights) > 1 else None,
         tag("div", tag("fieldset", tag("legend", "Show"), boxes), search, class_="filters needs-script"),
         tag("p", f"{len(packages)} packages", class_="count", role="status"),
         tag("div", table, class_="scroll", tabindex=0, role="group", aria_label="Packages"),
@@ -70,11 +67,15 @@ def _row(package: PackageReport, number: int) -> Markup:
     )
 
 
-def trend(nights: Nights) -> Markup:
-    """The verdicts of earlier nights, drawn, with the table that says the same."""
+def trend(nights: Sequence[Night]) -> Markup:
+    """The verdicts of all packages night by night, drawn, with the table that says the same."""
     rows = [
-        tag("tr", tag("th", date, scope="row"), [tag("td", counts.get(one, 0), class_="number") for one in WORST_FIRST])
-        for date, counts in nights
+        tag(
+            "tr",
+            tag("th", night.ended, scope="row"),
+            [tag("td", night.counts.get(one, 0), class_="number") for one in WORST_FIRST],
+        )
+        for night in nights
     ]
     head = tag("tr", tag("th", "night", scope="col"), [tag("th", one, scope="col") for one in WORST_FIRST])
     table = tag("table", tag("thead", head), tag("tbody", rows))

@@ -16,7 +16,7 @@ from sandbox.reporters import Recordings, Reporter, _html_flows
 from sandbox.reporters._html_bodies import Decoder
 from sandbox.reporters._html_events import Room
 from sandbox.reporters._html_flows import Flow
-from sandbox.reporters._html_index import Nights, index
+from sandbox.reporters._html_index import index
 from sandbox.reporters._html_markup import Markup, data_block, joined, source_hash, tag
 from sandbox.reporters._html_package import badge, name_of, section
 from sandbox.reporters._html_recorded import recorded
@@ -38,9 +38,9 @@ def render(
     return page(report, recordings)
 
 
-def page(report: Report, recordings: Recordings | None = None, nights: Nights = ()) -> str:
-    """The page; `nights` are the verdicts of earlier scans, where somebody keeps them."""
-    several = len(report.packages) != 1
+def page(report: Report, recordings: Recordings | None = None) -> str:
+    """The whole page."""
+    several = len(report.packages) != 1 or len(report.nights) > 1
     order = sorted(range(len(report.packages)), key=lambda number: WORST_FIRST.index(report.packages[number].verdict))
     writer = _Writer(report, recordings)
     # The worst first, also where there is not room for all that was recorded.
@@ -53,7 +53,7 @@ def page(report: Report, recordings: Recordings | None = None, nights: Nights = 
     main = tag(
         "main",
         _verdict(report),
-        index(report.packages, nights) if several else None,
+        index(report.packages, report.nights) if several else None,
         sections,
         id="main",
         tabindex=-1,

@@ -227,11 +227,7 @@ class Store:
 
     def last_finished(self, what: str) -> FinishedScan | None:
         """The last scan of the same that came to its end."""
-        return next(iter(scans.finished(self._database, what, 1)), None)
-
-    def finished_scans(self, what: str, many: int = 30) -> list[FinishedScan]:
-        """The last finished scans of the same, newest first."""
-        return scans.finished(self._database, what, many)
+        return scans.last_finished(self._database, what)
 
     # Upkeep
 

@@ -112,6 +112,21 @@ class Scan:
                 rows,
             )
 
+    def nights(self, many: int = 30) -> list[tuple[float, dict[str, int]]]:
+        """How the last finished scans of the same came out, the oldest first: when each ended (seconds since 1970), and
+        how many packages had which verdict."""
+        rows = self._database.rows(
+            "WITH ended AS (SELECT id, finished FROM scan WHERE what = ? AND finished IS NOT NULL "
+            "ORDER BY finished DESC, id DESC LIMIT ?) "
+            "SELECT ended.id, ended.finished, verdict, count(*) AS many FROM ended JOIN scan_result ON scan = ended.id "
+            "GROUP BY ended.id, verdict ORDER BY ended.finished, ended.id",
+            self.what, many,
+        )  # fmt: skip
+        found: dict[int, tuple[float, dict[str, int]]] = {}
+        for row in rows:
+            found.setdefault(row["id"], (row["finished"], {}))[1][row["verdict"]] = row["many"]
+        return list(found.values())
+
     def finish(self) -> None:
         """Say that everything is done: from now on it is what `last_finished` gives."""
         with self._database.writing() as connection:
@@ -153,29 +168,26 @@ def open_scan(
     return Scan(database, msgspec.convert({"id": number, "finished": None, **values}, ScanRow), resumed=False)
 
 
-def finished(database: Database, what: str, many: int) -> list[FinishedScan]:
-    """The last finished scans of the same, newest first. One whose row is damaged is passed over."""
-    found = []
+def last_finished(database: Database, what: str) -> FinishedScan | None:
+    """See `Store.last_finished`."""
     rows = database.rows(
-        "SELECT * FROM scan WHERE what = ? AND finished IS NOT NULL ORDER BY finished DESC, id DESC LIMIT ?",
-        what, many,
-    )  # fmt: skip
-    for row in filter(None, map(_scan_row, rows)):
-        good, damaged = results(database, row.id)
-        found.append(
-            FinishedScan(
-                id=row.id,
-                fingerprint=row.fingerprint,
-                what=row.what,
-                started=row.started,
-                finished=row.finished or row.started,
-                lockfiles=msgspec.json.decode(row.lockfiles, type=tuple[str, ...]),
-                settings=msgspec.json.decode(row.settings, type=dict[str, str]),
-                results=good,
-                damaged=tuple(damaged),
-            )
-        )
-    return found
+        "SELECT * FROM scan WHERE what = ? AND finished IS NOT NULL ORDER BY finished DESC, id DESC LIMIT 1", what
+    )
+    row = next(filter(None, map(_scan_row, rows)), None)
+    if row is None:
+        return None
+    good, damaged = results(database, row.id)
+    return FinishedScan(
+        id=row.id,
+        fingerprint=row.fingerprint,
+        what=row.what,
+        started=row.started,
+        finished=row.finished or row.started,
+        lockfiles=msgspec.json.decode(row.lockfiles, type=tuple[str, ...]),
+        settings=msgspec.json.decode(row.settings, type=dict[str, str]),
+        results=good,
+        damaged=tuple(damaged),
+    )
 
 
 def results(database: Database, scan: int) -> tuple[dict[tuple[str, str], ScanResult], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +61,11 @@ def test_it_goes_on_where_it_was(machine: Machine, lock: Path, number: signal.Si
     assert "0 of 6 packages" in whole.stderr
     assert "0 of 6 packages" not in again.stderr
     assert verdicts(again.stdout) == verdicts(whole.stdout)
-    quick = machine.run(*arguments, str(store), "--since-last", timeout=60)
+    page = machine.root / "page.html"
+    quick = machine.run(*arguments, str(store), "--since-last", "--report", f"html={page}", timeout=60)
+    nights = json.loads(quick.stdout)["nights"]
+    assert [night["counts"] for night in nights] == [{"clean": 5, "malicious": 1}] * 2
+    assert "Over the nights" in page.read_text("utf-8")
     assert "packages are clean as they were" in quick.stdout
 
 
