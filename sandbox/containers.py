@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -34,25 +35,45 @@ BLIND = ("runsc", "gvisor")
 
 _kept: set[str] = set()
 """The containers that this process is making or using."""
+_spoken: dict[str, str] = {}
+"""The version of the interface that was agreed on with each daemon: asking is one more round trip."""
 
 
 @contextmanager
 def client(seconds: int = SECONDS) -> Iterator[Any]:
     """A client of the daemon (`docker.APIClient`), closed at the end. Raises BackendError where there is none."""
+    _load()
     import docker
     from docker.utils import kwargs_from_env
 
     try:
         settings = kwargs_from_env() if os.environ.get("DOCKER_HOST") else _context()
-        _try(str(settings.get("base_url") or SOCKET))
+        url = str(settings.get("base_url") or SOCKET)
+        _try(url)
         # The distributions' own versions of the SDK know it as a string, and ask the daemon for its version.
-        api = docker.APIClient(version="auto", timeout=seconds, use_ssh_client=_is_ssh(settings), **settings)
+        version = _spoken.get(url, "auto")
+        api = docker.APIClient(version=version, timeout=seconds, use_ssh_client=url.startswith("ssh:"), **settings)
+        _spoken[url] = api.api_version
     except Exception as error:
         if not isinstance(error, (*failures(), ValueError, ImportError)):
             raise
         raise BackendError(f"the Docker daemon cannot be reached: {sentence(error)}", _hint(error)) from None
     with api:
         yield api
+
+
+def _load() -> None:
+    """Import the SDK, and Paramiko with it only where a daemon by ssh:// may be meant: it takes as long to load as the
+    whole SDK, which loads it wherever it is installed and does without where it is not."""
+    contexts = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"), "contexts")
+    host = os.environ.get("DOCKER_HOST", "")
+    if host.startswith("ssh:") or (not host and contexts.is_dir()) or {"docker", "paramiko"} & sys.modules.keys():
+        return
+    sys.modules["paramiko"] = None  # type: ignore[assignment]  # the import system's own sign for "not there"
+    try:
+        import docker  # noqa: F401
+    finally:
+        del sys.modules["paramiko"]
 
 
 def _try(url: str) -> None:
@@ -73,10 +94,6 @@ def _context() -> dict[str, Any]:
         if context is not None and context.name != "default" and context.Host:
             return {"base_url": context.Host, **({"tls": context.TLSConfig} if context.TLSConfig else {})}
     return {}
-
-
-def _is_ssh(settings: dict[str, Any]) -> bool:
-    return str(settings.get("base_url", "")).startswith("ssh:")
 
 
 def failures() -> tuple[type[Exception], ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -21,6 +23,20 @@ def load(folder: str, attribute: str) -> dict[str, Any]:
             continue
         found[name] = getattr(module, attribute)
     return found
+
+
+def in_advance(*names: str) -> None:
+    """Import these modules of `sandbox`, and all in those that are folders, on a thread of their own: for what is
+    needed when a wait is over. What fails there fails again where it is needed, and is told there."""
+
+    def work() -> None:
+        with suppress(Exception):
+            for name in names:
+                module = importlib.import_module(f"sandbox.{name}")
+                for part in _modules(name) if hasattr(module, "__path__") else []:
+                    importlib.import_module(f"sandbox.{name}.{part}")
+
+    threading.Thread(target=work, name="in advance", daemon=True).start()
 
 
 def count(folder: str) -> int:

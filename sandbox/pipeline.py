@@ -53,6 +53,7 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
 
     from sandbox.observe import Experiment, file_name, observe  # the guest's half of baitbox: 0.2 s to import
 
+    discovery.in_advance("judge", "rules", "reporters.terminal")
     for persona in who:
         with recording_file(settings.keep, file_name(artifact, persona)) as recording:
             experiment = Experiment(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from sandbox import containers
 
@@ -45,3 +48,29 @@ def test_the_daemons_words_are_one_line_that_can_be_printed() -> None:
     assert containers.sentence(ValueError("one\ntwo\x1b[31m three")) == "one two [31m three"
     assert containers.sentence(ValueError("")) == "ValueError"
     assert len(containers.sentence(ValueError("x" * 5000))) == 400
+
+
+@pytest.mark.parametrize(
+    ("host", "context", "loaded"),
+    [("", False, False), ("tcp://192.0.2.1:2376", False, False), ("ssh://far.test", False, True), ("", True, True)],
+)
+def test_paramiko_is_loaded_only_where_a_daemon_by_ssh_may_be_meant(
+    tmp_path: Path, host: str, context: bool, loaded: bool
+) -> None:
+    if context:
+        (tmp_path / "contexts").mkdir()
+    program = (
+        "import sys; from sandbox import containers\n"
+        "with __import__('contextlib').suppress(containers.BackendError):\n"
+        "    with containers.client(1): pass\n"
+        "import docker.transport as transport\n"
+        "assert 'paramiko' not in sys.modules or sys.modules['paramiko']\n"
+        "print(hasattr(transport, 'SSHHTTPAdapter'))"
+    )
+    environment = {**os.environ, "DOCKER_CONFIG": str(tmp_path), "DOCKER_HOST": host}
+    if host:
+        program = program.replace("with containers.client(1): pass", "containers._load()")  # nobody is asked
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == str(loaded)
