@@ -167,6 +167,18 @@ def file_of(artifact: Artifact, upstream: Upstream) -> tuple[str, str]:
     raise TargetError(f"no index has the file of {artifact.name} {artifact.version} any more", "try again")
 
 
+def lists_all(target: Target, upstream: Upstream) -> bool:
+    """Whether the pages that were just read have every file that the lockfile pins: nothing that is published later
+    then changes which of them is taken."""
+    missing = set(pinned.strongest(target.digests))
+    if not missing:
+        return False
+    for registry in upstream.registries.for_pypi():
+        known = upstream.remembered(page_url(registry.url, target.name), SIMPLE_TYPES)
+        missing -= {file.digest for file in _files(known)} if known is not None else set()
+    return not missing
+
+
 def _page(target: Target, upstream: Upstream, url: str) -> list[ProjectFile]:
     """A project's files, however old the page where it has every file that the lockfile pins."""
     wanted = set(pinned.strongest(target.digests))

@@ -19,6 +19,7 @@ from sandbox.backends import Backend
 from sandbox.errors import BackendError, RegistryError, TargetError, UsageError
 from sandbox.persona import Persona
 from sandbox.plan import Limits
+from sandbox.preload import preload
 from sandbox.progress import Prefixed, Progress
 from sandbox.report import PackageReport, worst
 from sandbox.settings import Settings, inside_package
@@ -53,7 +54,7 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
 
     from sandbox.observe import Experiment, file_name, observe  # the guest's half of baitbox: 0.2 s to import
 
-    discovery.in_advance("judge", "rules", "reporters.terminal")
+    preload("judge", "rules", "reporters.terminal")
     for persona in who:
         with recording_file(settings.keep, file_name(artifact, persona)) as recording:
             experiment = Experiment(

@@ -170,7 +170,12 @@ class _Runs:
         unfit = [item for item in items if item.target is None]
         said = {id(item): item.report([f"not checked: {why}" for why in item.missing]) for item in unfit}
         self._results.take(said, "cannot be run")
-        light = {id(item): locked.light(item.target) for item in items if item.target is not None and item.is_registry}
+        bench = self._bench
+        light = {
+            id(item): locked.light(item.target, bench.cache, bench.registries, bench.tools.toolchain)
+            for item in items
+            if item.target is not None and item.is_registry
+        }
         self._recall({key: one for key, one in light.items() if one is not None}, row)
 
     def _recall(self, wanted: dict[Key, Artifact], row: Scan | None) -> None:

@@ -20,6 +20,7 @@ Kind = Literal["wheel", "sdist"]
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "application/vnd.pypi.simple.v1+html"
 _BEST_FIRST = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")
+_HEX = re.compile(r"[0-9a-f]+")
 _DIGEST_SIZES = {"sha256": 64, "sha512": 128, "sha384": 96, "sha224": 56, "sha1": 40, "md5": 32}
 
 
@@ -100,12 +101,14 @@ def _parse_json(content: bytes, base: str) -> list[ProjectFile]:
 def _best(hashes: dict[str, str]) -> str:
     for algorithm in _BEST_FIRST:
         value = hashes.get(algorithm, "").lower()
-        if re.fullmatch(r"[0-9a-f]+", value) and len(value) == _DIGEST_SIZES[algorithm]:
+        if len(value) == _DIGEST_SIZES[algorithm] and _HEX.fullmatch(value):
             return f"{algorithm}:{value}"
     return ""
 
 
 def _absolute(base: str, url: str) -> str:
+    if url.startswith(("https://", "http://")):  # as most are, and a page may have thousands
+        return url.strip().partition("#")[0]
     try:
         return urldefrag(urljoin(base, url.strip())).url
     except ValueError:

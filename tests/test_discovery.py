@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 import sandbox
 from sandbox import discovery
+from sandbox.preload import preload
 
 
 @pytest.fixture
@@ -59,13 +59,10 @@ def test_files_are_counted_without_being_imported(folder: Path) -> None:
     assert discovery.count("rules") == len(discovery.load("rules", "RULE"))
 
 
-def test_what_is_imported_in_advance_is_there_when_it_is_asked_for_and_fails_only_then(folder: Path) -> None:
+def test_what_is_preloaded_is_there_when_it_is_asked_for_and_fails_only_then(folder: Path) -> None:
     (folder / "ant.py").write_text("THING = 1")
     (folder / "bee.py").write_text("raise ImportError('broken')")
-    discovery.in_advance("planted")
-    for thread in threading.enumerate():
-        if thread.name == "in advance":
-            thread.join(10)
+    preload("planted").join(10)
     assert "sandbox.planted.ant" in sys.modules
     with pytest.raises(ImportError, match="broken"):
         discovery.load("planted", "THING")

@@ -116,6 +116,53 @@ def test_another_file_than_the_locks_is_refused(tmp_path: Path, monkeypatch: pyt
         fetched(archive, tmp_path, locks.digest(b"what the author published"), monkeypatch)
 
 
+def python_target(files: list[Path]) -> Target:
+    """A target of a lockfile that pins these files of the project `a`."""
+    digests = tuple(locks.digest(file.read_bytes(), "sha256") for file in files)
+    return Target(text="pypi:a==1.0.0", ecosystem="pypi", name="a", requested="==1.0.0", digests=digests)
+
+
+TOOLS = Toolchain(tags=("py3-none-any",), python_version="3.11.2")
+
+
+def test_of_several_files_that_a_lock_pins_the_one_that_is_taken_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [build.wheel(tmp_path, "a", {"a.py": ""}), build.sdist(tmp_path, "a", {"setup.py": "", "a.py": ""})]
+    target, cache = python_target(files), Cache(tmp_path / "cache")
+    with Registry(files) as registry:
+        monkeypatch.setenv("PIP_INDEX_URL", registry.pypi_url)
+        registries = registry_settings(project=None)
+        assert locked.light(target, cache, registries, TOOLS) is None
+        with Upstream(registries, cache, pause=0) as upstream:
+            first = locked.packed(target, "", upstream, TOOLS)
+        seen = locked.light(target, cache, registries, TOOLS)
+        assert seen is not None
+        assert (seen.digest, seen.purl, seen.spec) == (first.artifact.digest, first.artifact.purl, first.artifact.spec)
+        assert first.filename.endswith(".whl")
+        asked = len(registry.asked)
+        with Upstream(registries, cache, pause=0) as upstream:
+            assert locked.packed(target, "", upstream, TOOLS) == first
+        assert len(registry.asked) == asked, "neither the page nor the file is asked for again"
+        # Another Python may take another file, and another lockfile pins others.
+        assert locked.light(target, cache, registries, msgspec.structs.replace(TOOLS, tags=())) is None
+        assert locked.light(python_target(files[1:]), cache, registries, TOOLS) is None
+
+
+def test_what_is_taken_is_not_remembered_while_a_pinned_file_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be published yet, and then be taken."""
+    files = [build.wheel(tmp_path, "a", {"a.py": ""}), build.sdist(tmp_path, "a", {"setup.py": "", "a.py": ""})]
+    target, cache = python_target(files), Cache(tmp_path / "cache")
+    with Registry(files[1:]) as registry:
+        monkeypatch.setenv("PIP_INDEX_URL", registry.pypi_url)
+        registries = registry_settings(project=None)
+        with Upstream(registries, cache, pause=0) as upstream:
+            assert locked.packed(target, "", upstream, TOOLS).artifact.kind == "sdist"
+        assert locked.light(target, cache, registries, TOOLS) is None
+
+
 def test_an_archive_is_described_once(tmp_path: Path) -> None:
     archive = build.npm(tmp_path, "a", {"index.js": ""})
     cache, digest = Cache(tmp_path / "cache"), locks.digest(archive.read_bytes())
@@ -210,7 +257,7 @@ def remembering(folder: Path, registries: Registries) -> tuple[scan_memory.Memor
         persona=scan.pipeline.personas(settings)[0], backend=scan.pipeline.choose_backend(settings),
     )  # fmt: skip
     target = Target(text="npm:a@1.0.0", ecosystem="npm", name="a", requested="1.0.0", digests=(locks.digest(b"x"),))
-    artifact = locked.light(target)
+    artifact = locked.light(target, bench.cache, registries, bench.tools.toolchain)
     assert artifact is not None
     return scan_memory.Memory(bench, lambda _: None), artifact
 
