@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -103,6 +104,28 @@ class Machine:
         partial = self.cache / "baitbox" / "partial"
         found = [*self.scratch.iterdir(), *(partial.iterdir() if partial.exists() else ())]
         return [str(path.relative_to(self.root)) for path in found]
+
+
+def with_own_registries(root: Path) -> Machine:
+    """A machine that uses the registries that this one is set up for."""
+    made = Machine(root)
+    for name, value in os.environ.items():
+        if name.lower().startswith(("npm_config_", "pip_", "https_proxy", "http_proxy", "no_proxy", "node_extra")):
+            made.environment[name] = value
+    for file in (".npmrc", ".config/pip/pip.conf", ".pip/pip.conf"):
+        if (Path.home() / file).exists():
+            (made.home / file).parent.mkdir(parents=True, exist_ok=True)
+            (made.home / file).write_bytes((Path.home() / file).read_bytes())
+    return made
+
+
+def npm_lock(folder: Path, machine: Machine, wanted: Mapping[str, str], *flags: str) -> str:
+    """What npm itself locks, without installing or running anything."""
+    folder.mkdir()
+    (folder / "package.json").write_text(json.dumps({"name": "shop", "version": "1.0.0", "dependencies": wanted}))
+    command = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", *flags]
+    subprocess.run(command, cwd=folder, env=machine.environment, check=True, capture_output=True)
+    return (folder / "package-lock.json").read_text()
 
 
 @contextmanager

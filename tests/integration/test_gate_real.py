@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,7 +16,14 @@ from sandbox.cache import Cache
 from sandbox.registries import registry_settings
 from sandbox.targets import Target
 from tests.git_repository import Repository
-from tests.integration.command_line import Ended, Machine, orphans_come_here, still_running
+from tests.integration.command_line import (
+    Ended,
+    Machine,
+    npm_lock,
+    orphans_come_here,
+    still_running,
+    with_own_registries,
+)
 from tests.locks import requirements
 
 pytestmark = [pytest.mark.native, pytest.mark.registry, pytest.mark.slow]
@@ -40,27 +46,11 @@ WARM_SECONDS = 3.0
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    made = Machine(tmp_path)
-    for name, value in os.environ.items():
-        if name.lower().startswith(("npm_config_", "pip_", "https_proxy", "http_proxy", "no_proxy", "node_extra")):
-            made.environment[name] = value
-    for file in (".npmrc", ".config/pip/pip.conf", ".pip/pip.conf"):
-        if (Path.home() / file).exists():
-            (made.home / file).parent.mkdir(parents=True, exist_ok=True)
-            (made.home / file).write_bytes((Path.home() / file).read_bytes())
+    made = with_own_registries(tmp_path)
     with orphans_come_here():
         yield made
         assert still_running() == []
         assert made.left_behind() == []
-
-
-def npm_lock(folder: Path, machine: Machine, wanted: Mapping[str, str]) -> str:
-    """What npm itself locks, without installing or running anything."""
-    folder.mkdir()
-    (folder / "package.json").write_text(json.dumps({"name": "shop", "version": "1.0.0", "dependencies": wanted}))
-    command = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(command, cwd=folder, env=machine.environment, check=True, capture_output=True)
-    return (folder / "package-lock.json").read_text()
 
 
 def fetched(machine: Machine, text: str) -> str:

