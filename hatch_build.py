@@ -74,6 +74,8 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchlin
         compile_warden(Path(self.root) / "sandbox" / "warden")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
-        # An editable install reads profiles/ where it is: a copy in site-packages would go stale unseen.
+        # An editable install reads these where they are: a copy in site-packages would go stale unseen.
         if version != "editable":
             build_data["force_include"][os.path.join(self.root, "profiles")] = "sandbox/_profiles"
+            runner = "sandbox/_image/Dockerfile.runner"
+            build_data["force_include"][os.path.join(self.root, "Dockerfile.runner")] = runner

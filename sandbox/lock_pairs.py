@@ -88,7 +88,7 @@ def of_files(before: Path | None, after: Path) -> Pair:
     old, new = (side.lock for side in sides)
     if old is not None and new is not None and old.ecosystem != new.ecosystem:
         raise UsageError(f"{shown(str(before))} is of {old.ecosystem}, and {shown(str(after))} of {new.ecosystem}")
-    return Pair(path=str(after), before=old, after=new)
+    return _pair(str(after), sides[0], sides[1], str(after))
 
 
 def is_lockfile(path: str) -> bool:

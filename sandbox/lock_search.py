@@ -50,13 +50,18 @@ def find(paths: Sequence[str]) -> tuple[list[Found], list[Note]]:
         for name, path in inside:
             real = path.resolve()
             if real not in found:
-                found[real] = _read(name, real, (place if place.is_dir() else place.parent).resolve())
+                found[real] = _read(plain(name), real, (place if place.is_dir() else place.parent).resolve())
     if not found:
         raise TargetError(
             f"there is no lockfile in {', '.join(shown(text) for text in paths[:3])}",
             "without one, what will be installed is not known",
         )
     return list(found.values()), notes
+
+
+def plain(name: str) -> str:
+    """A path as reports may hold it: what is not UTF-8 as \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _walk(top: Path) -> tuple[list[tuple[str, Path]], list[Note]]:

@@ -366,8 +366,10 @@ def _linger(guest: Guest, recorder: Recorder, seconds: float, step: Callable[[st
 
 
 def file_name(artifact: plan.Artifact, who: persona.Persona) -> str:
-    """A recording's file name: the package's words, and nothing else of it."""
+    """A recording's file name: the package's words, and nothing else of it. One that is no registry's may bear any
+    name, so a part of its digest tells it from others."""
     words = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{artifact.ecosystem}-{artifact.name}-{artifact.version}").strip("-.")
-    return f"{words[:120]}-{who.id}.jsonl"
+    own = f"-{artifact.digest.rpartition(':')[2][:8]}" if artifact.upload and artifact.digest else ""
+    return f"{words[:120]}{own}-{who.id}.jsonl"
 
 

@@ -8,6 +8,7 @@ refs may replace objects, its files may be links that lead out. All of that is s
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import stat
 from collections.abc import Callable
@@ -23,6 +24,10 @@ from sandbox.targets import shown
 MOST_LISTED = 128 * 1024 * 1024
 """Bytes of a listing; about a million files."""
 _SECONDS = 60.0
+_FILE, _LINK = "100", "120"
+"""How git's modes of them begin."""
+_MOST_LINKS = 8
+_MOST_TARGET = 4096
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _OFF = (
     "core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat", "core.untrackedCache=false",
@@ -48,12 +53,13 @@ class Tree(Protocol):
         ...
 
     def paths(self) -> list[str]:
-        """Every regular file, in order. Raises TargetError where there are far too many."""
+        """Every regular file and link, in order. Raises TargetError where there are far too many."""
         ...
 
     def read(self, path: str, limit: int) -> bytes | None:
-        """The file's bytes; None where there is no such file. Raises ValueError, with a sentence that begins after
-        the path, for a link, a folder, or more than `limit` bytes."""
+        """The file's bytes, or those of the file in the same repository that a link leads to; None where there is no
+        such file. Raises ValueError, with a sentence that begins after the path, for a folder, a link that leads out or
+        nowhere, or more than `limit` bytes."""
         ...
 
 
@@ -66,16 +72,27 @@ class Commit(msgspec.Struct, frozen=True):
 
     def paths(self) -> list[str]:
         """See `Tree`."""
-        return [path for path, (mode, _) in self._listed().items() if mode.startswith("100")]
+        return [path for path, (mode, _) in self._listed().items() if mode.startswith((_FILE, _LINK))]
 
     def read(self, path: str, limit: int) -> bytes | None:
         """See `Tree`."""
-        found = self._listed(path).get(path)
-        if found is None:
-            return None
-        mode, blob = found
-        if not mode.startswith("100"):
-            raise ValueError("is a link or a folder, not a file")
+        linked = False
+        for _ in range(_MOST_LINKS):
+            found = self._listed(path).get(path)
+            if found is None and linked:
+                raise ValueError("is a link that leads to no file of the repository")
+            if found is None:
+                return None
+            mode, blob = found
+            if not mode.startswith(_LINK):
+                return self._content(path, blob, limit)
+            target = self._content(path, blob, _MOST_TARGET).decode("utf-8", "surrogateescape")
+            path, linked = posixpath.normpath(posixpath.join(posixpath.dirname(path), target)), True
+            if path.startswith(("/", "../")) or path in (".", ".."):
+                raise ValueError("is a link that leads out of the repository")
+        raise ValueError("is a link to a link to a link, and so on")
+
+    def _content(self, path: str, blob: str, limit: int) -> bytes:
         done = _git(self.root, "cat-file", "blob", blob, limit=limit)
         if done.dropped:
             raise ValueError(f"has more than {limit // 1024**2} MiB")
@@ -120,16 +137,20 @@ class WorkingTree(msgspec.Struct, frozen=True):
         """See `Tree`."""
         place = self.root / path
         try:
-            inside = place.parent.resolve().is_relative_to(self.root)
+            real = place.resolve()
         except (OSError, RuntimeError):  # links in a circle
             raise ValueError("cannot be followed") from None
-        if not inside:
+        if not real.is_relative_to(self.root):
             raise ValueError("leads out of the repository")
-        return read_file(place, limit)
+        content = read_file(real, limit)
+        if content is None and place.is_symlink():
+            raise ValueError("is a link that leads to no file of the repository")
+        return content
 
     def _is_file(self, path: str) -> bool:
         try:
-            return stat.S_ISREG((self.root / path).lstat().st_mode)
+            mode = (self.root / path).lstat().st_mode
+            return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
         except (OSError, ValueError):
             return False
 

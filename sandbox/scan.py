@@ -33,7 +33,7 @@ from sandbox.batches import MakesBatch, Packed
 from sandbox.cache import Cache
 from sandbox.errors import BaitboxError, StoreError, UnfitError
 from sandbox.judge_batch import Judgement
-from sandbox.lock_search import Found, find
+from sandbox.lock_search import Found, find, plain
 from sandbox.plan import Artifact
 from sandbox.progress import Progress
 from sandbox.registries import registry_settings
@@ -42,7 +42,7 @@ from sandbox.scan_items import Item
 from sandbox.scan_memory import Memory, result
 from sandbox.settings import Settings
 from sandbox.store import FinishedScan, Scan, Store
-from sandbox.targets import Target
+from sandbox.targets import Target, shown
 from sandbox.upstream import Upstream
 
 MANY_TOGETHER = 400
@@ -130,7 +130,7 @@ def scan(
     items = scan_items.collect(found, bench.registries)
     every = list(items.items.values())
     pace = Pace(progress, len(every))
-    what = _hashed("what", sorted(str(one.path) for one in found), one_by_one)
+    what = _hashed("what", sorted(plain(str(one.path)) for one in found), one_by_one)
     with _scan_row(what, found, settings, one_by_one) as (row, last):
         results = _Results(row, pace)
         runs = _Runs(bench, results, pace, Memory(bench, pace.step))
@@ -144,6 +144,10 @@ def scan(
     packages = [_placed(item, results.reports[id(item)]) for item in every] + items.lockfiles
     whole = schedule.assemble(packages, time.monotonic() - began, bench.backend.name)
     notes += items.notes
+    if not packages:
+        names = ", ".join(shown(one.name) for one in found[:5])
+        notes.insert(0, Note(text=f"there is no package to look at in {names}"))
+        whole = msgspec.structs.replace(whole, verdict="clean")
     if since_last:
         packages, more = since(packages, last)
         notes = more + notes
@@ -328,7 +332,8 @@ def since(packages: Sequence[PackageReport], last: FinishedScan | None) -> tuple
     gone = [one for key, one in last.results.items() if key not in held]
     notes += [Note(text=f"gone since {when}: {one.purl} ({one.verdict})") for one in gone]
     if len(listed) < len(packages):
-        notes.append(Note(text=f"{len(packages) - len(listed)} packages are clean as they were at {when}"))
+        # The first, because it is all that a quiet night has to say.
+        notes.insert(0, Note(text=f"{len(packages) - len(listed)} packages are clean as they were at {when}"))
     return listed, notes
 
 

@@ -47,7 +47,7 @@ class Items(msgspec.Struct, kw_only=True):
     by_lock: dict[str, list[Item]] = {}
     notes: list[Note] = []
     lockfiles: list[PackageReport] = []
-    """Lockfiles that cannot be read, as lines of the report."""
+    """Lockfiles that cannot be read, or that leave something open, as lines of the report."""
     errors: list[tuple[str, BaitboxError]] = []
 
 
@@ -66,7 +66,9 @@ def collect(found: Sequence[Found], registries: Registries) -> Items:
                 )
             )  # fmt: skip
             continue
-        items.notes += one.lock.notes
+        items.notes += [note for note in one.lock.notes if note not in one.lock.unseen]
+        if one.lock.unseen:
+            items.lockfiles.append(_unseen(one.name, one.lock.unseen))
         by_digest = one.lock.format == "yarn_classic"
         where = msgspec.structs.replace(places, folder=one.path.parent, top=one.top, by_digest=by_digest)
         own: dict[int, Item] = {}
@@ -76,6 +78,15 @@ def collect(found: Sequence[Found], registries: Registries) -> Items:
                 own[id(item)] = item
         items.by_lock[one.name] = list(own.values())
     return items
+
+
+def _unseen(name: str, notes: Sequence[Note]) -> PackageReport:
+    """What a lockfile leaves open, as a line of the report of its own: it must not get lost among notes."""
+    missing = tuple(f"line {note.line}: {note.text}" if note.line else note.text for note in notes)
+    origin = Origin(file=name, line=notes[0].line if notes[0].file == name else 0)
+    return PackageReport(
+        purl="", target=name, digest="", verdict="inconclusive", coverage=Coverage(missing=missing), origins=(origin,)
+    )
 
 
 def _add(items: Items, name: str, entry: Locked, result: Target | Unchecked) -> Item | None:

@@ -201,7 +201,7 @@ def thief() -> tuple[Report, dict[str, events.Recording]]:
     add(
         "request", events.RequestSent, connection=2, method="POST", url=f"https://{COLLECTOR}/in?run=1&x=%20",
         headers=[("host", COLLECTOR), ("content-type", "application/octet-stream")], body=b"\x00\xffstolen",
-        body_size=70_000, status=200,
+        body_size=70_000, status=200, answered_by="empty",
     )  # fmt: skip
     add(
         "sent", events.DecoySent, connection=2, decoy="aws", token="secret access key", host=COLLECTOR, where="body",

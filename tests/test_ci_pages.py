@@ -216,6 +216,9 @@ def test_the_action_installs_baitbox_where_there_is_none(runner: Runner) -> None
     said = runner.bash(f"{installed}/baitbox --version && {installed}/baitbox doctor", {"PYTHONPATH": ""})
     assert said.returncode == 0, said.stdout
     assert said.stdout.startswith("baitbox ")
+    # What an installation needs beside its modules came along: the runner image's Dockerfile.
+    asked = runner.bash(f'{installed}/python -c "from sandbox import images; print(images.tag())"', {"PYTHONPATH": ""})
+    assert asked.stdout.startswith("baitbox-runner:"), asked.stderr
 
 
 # The pages ----------------------------------------------------------------------------------------------------

@@ -135,7 +135,26 @@ def test_a_lockfile_that_becomes_a_link_is_a_problem_and_not_gone(repository: Re
     repository.write({"package-lock.json": None})
     (repository.root / "package-lock.json").symlink_to("/etc/passwd")
     pair = pairs(repository)["package-lock.json"]
-    assert (pair.after, pair.problem) == (None, "is a link, not a file")
+    assert (pair.after, pair.problem) == (None, "leads out of the repository")
+
+
+def test_a_lockfile_that_is_a_link_says_what_it_leads_to(repository: Repository) -> None:
+    repository.commit({"data/list.dat": OLD})
+    (repository.root / "web").mkdir()
+    (repository.root / "web/package-lock.json").symlink_to("../data/list.dat")
+    repository.commit({})
+    pair = pairs(repository)["web/package-lock.json"]
+    assert (pair.before, pair.problem) == (pair.after, "")
+    repository.write({"data/list.dat": NEW})
+    changed = pairs(repository)["web/package-lock.json"]
+    assert changed.before == pair.before
+    assert changed.after != pair.after
+
+
+def test_of_two_files_too_what_is_not_pinned_is_left_open(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("six==1.17.0\nflask>=2\n")
+    pair = of_files(None, tmp_path / "requirements.txt")
+    assert ["flask" in note.text for note in pair.open] == [True]
 
 
 def test_included_files_are_those_of_their_own_revision(repository: Repository) -> None:

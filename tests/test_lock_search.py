@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_a_lockfile_named_twice_is_scanned_once(tmp_path: Path) -> None:
     lock = write(tmp_path / "package-lock.json")
     held, _ = lock_search.find([str(lock), str(tmp_path), str(lock)])
     assert len(held) == 1
+
+
+def test_a_name_that_is_no_text_is_told_with_its_bytes(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff b"))
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("six==1.17.0\n")
+    found, _ = lock_search.find([str(tmp_path)])
+    assert [one.name.rpartition("/a")[2] for one in found] == ["\\xff b/requirements.txt"]
+    assert found[0].lock is not None
 
 
 def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:

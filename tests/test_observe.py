@@ -48,6 +48,17 @@ def test_a_recording_s_name_is_a_plain_file_name(name: str, version: str) -> Non
     assert not made.startswith((".", "-"))
 
 
+def test_two_packages_of_one_name_have_a_recording_each() -> None:
+    one, other = (
+        plan.Artifact(
+            ecosystem="npm", name="a", version="1.0.0", target="", purl="", digest=f"sha512:{content * 64}", spec="a",
+            upload=(("/home/dev/a.tgz", b""),),
+        )
+        for content in ("ab", "cd")
+    )  # fmt: skip
+    assert observe.file_name(one, WHO) != observe.file_name(other, WHO)
+
+
 @pytest.mark.parametrize("ecosystem", ["npm", "pypi"])
 def test_the_guest_learns_where_the_registries_are_and_no_credential(ecosystem: str) -> None:
     environment = observe._registry_environment(experiment(ecosystem))

@@ -83,6 +83,15 @@ def test_every_package_manager_pins_the_same_packages(
     assert {key: locks.digest(content) in found[key] for key, content in contents.items()} == dict.fromkeys(found, True)
 
 
+def test_what_a_lockfile_leaves_open_is_a_line_of_its_own(tmp_path: Path, registries: Registries) -> None:
+    (tmp_path / "requirements.txt").write_text("six==1.17.0\nflask>=2\n--no-such-option\n")
+    items = collected(tmp_path, registries)
+    assert [one.verdict for one in items.lockfiles] == ["inconclusive"]
+    assert ["flask" in text for text in items.lockfiles[0].coverage.missing] == [True]
+    assert ["--no-such-option" in note.text for note in items.notes] == [True]
+    assert items.errors == []
+
+
 def test_a_lockfile_that_cannot_be_read_is_a_line_and_an_error(tmp_path: Path, registries: Registries) -> None:
     (tmp_path / "package-lock.json").write_text("{")
     items = collected(tmp_path, registries)
@@ -197,7 +206,7 @@ def test_since_last_lists_what_is_new_what_changed_and_what_is_gone() -> None:
     listed, notes = scan.since(now, last)
     assert [one.target for one in listed] == ["worse", "new", "bad"]
     texts = [note.text.partition(" since")[0] for note in notes]
-    assert texts == ["changed", "new", "gone", "1 packages are clean as they were at 1970-01-02T00:00:00Z"]
+    assert texts == ["1 packages are clean as they were at 1970-01-02T00:00:00Z", "changed", "new", "gone"]
 
 
 def test_without_an_earlier_scan_all_is_listed_and_that_is_said() -> None:

@@ -63,7 +63,8 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True):
 
 class Lock(msgspec.Struct, frozen=True, kw_only=True):
     """What a lockfile says. `format` is the parser's name, `version` the format's own; equal entries (name, version,
-    source, location) stand once, with the line of the first."""
+    source, location) stand once, with the line of the first. `unseen` are those of the notes by which something is
+    installed that nobody looks at."""
 
     path: str
     ecosystem: Literal["npm", "pypi"]
@@ -71,6 +72,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     entries: tuple[Locked, ...] = ()
     notes: tuple[Note, ...] = ()
+    unseen: tuple[Note, ...] = ()
 
 
 class Lockfile(Protocol):

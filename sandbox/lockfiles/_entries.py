@@ -34,10 +34,15 @@ class Entries:
         self.ecosystem: Literal["npm", "pypi"] = ecosystem
         self._found: dict[tuple[str, str, str, str], Locked] = {}
         self._notes: dict[Note, None] = {}
+        self._unseen: dict[Note, None] = {}
 
-    def note(self, text: str, line: int = 0, file: str = "") -> None:
-        """Say something about the file that is no package's. Pieces of the file must have gone through `shown`."""
-        self._notes[Note(text=text[:2000], file=file or self.path, line=line)] = None
+    def note(self, text: str, line: int = 0, file: str = "", *, unseen: bool = False) -> None:
+        """Say something about the file that is no package's; `unseen` where it leaves something that nobody looks at.
+        Pieces of the file must have gone through `shown`."""
+        note = Note(text=text[:2000], file=file or self.path, line=line)
+        self._notes[note] = None
+        if unseen:
+            self._unseen[note] = None
         self._bounded()
 
     def add(self, entry: Locked) -> None:
@@ -45,7 +50,7 @@ class Entries:
         wrong = _wrong(entry)
         if wrong:
             what = " ".join(filter(None, (shown(entry.name), shown(entry.version))))
-            self.note(f"{what or 'an entry'} cannot be looked at: {wrong}", entry.line, entry.file)
+            self.note(f"{what or 'an entry'} cannot be looked at: {wrong}", entry.line, entry.file, unseen=True)
             return
         entry = _tidied(entry)
         key = (entry.name, entry.version, entry.source, entry.location)
@@ -75,6 +80,7 @@ class Entries:
             version=shown(version),
             entries=tuple(self._found.values()),
             notes=tuple(self._notes),
+            unseen=tuple(self._unseen),
         )
 
     def _bounded(self) -> None:

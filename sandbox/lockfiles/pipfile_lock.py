@@ -63,7 +63,7 @@ def _package(
     version = _version(text(value, "version"))
     if source == "registry" and not version:
         told = f"{shown(name)}{shown(text(value, 'version'))}"
-        entries.note(f"{told} is not pinned to one version, and is not looked at", line)
+        entries.note(f"{told} is not pinned to one version, and is not looked at", line, unseen=True)
         return
     if source == "registry":
         index = text(value, "index")

@@ -157,7 +157,8 @@ class _Reading:
         told = shown(without_login(value))
         if _URL.match(value) or self.include is None or not value:
             why = "a URL" if _URL.match(value) else "not read here"
-            self.entries.note(f"{told} is included and is {why}: what it asks for is not known", line.line, path)
+            text = f"{told} is included and is {why}: what it asks for is not known"
+            self.entries.note(text, line.line, path, unseen=True)
             return None
         if (target, constrains) in self.seen:
             return None
@@ -191,7 +192,8 @@ class _Reading:
             raise ValueError(f"{name} line {line.line}: {shown(without_login(text))} is no requirement") from None
         if wanted is None:
             told = shown(without_login(text))
-            self.entries.note(f"{told} does not say which package it is, and is not looked at", line.line, where)
+            text = f"{told} does not say which package it is, and is not looked at"
+            self.entries.note(text, line.line, where, unseen=True)
             return
         for option, _ in options:
             if option not in _PACKAGE_OPTIONS and option not in ("-e", "--editable"):
@@ -228,9 +230,8 @@ class _Reading:
         return self.entries
 
     def _not_pinned(self, one: _Wanted) -> None:
-        self.entries.note(
-            f"{shown(one.written)} is not pinned to one version, and is not looked at", one.entry.line, one.entry.file
-        )
+        text = f"{shown(one.written)} is not pinned to one version, and is not looked at"
+        self.entries.note(text, one.entry.line, one.entry.file, unseen=True)
 
     def _add(self, entry: Locked) -> None:
         if entry.source == "registry" and self.index:

@@ -149,7 +149,7 @@ class _Sources:
         if event.answered_by == "registry" or not list(_place(host)):
             return
         yield "url", plain_url(event.url)
-        if not event.answered_by:
+        if event.answered_by in ("", "empty"):  # nobody played that host
             yield from _place(host)
 
     def _decoy_sent(self, event: events.DecoySent, line: int) -> Iterator[tuple[Kind, str]]:

@@ -69,6 +69,14 @@ def test_it_goes_on_where_it_was(machine: Machine, lock: Path, number: signal.Si
     assert "packages are clean as they were" in quick.stdout
 
 
+def test_a_lockfile_without_packages_is_clean_and_says_so(machine: Machine) -> None:
+    path = machine.root / "requirements.txt"
+    path.write_text("# nothing yet\n")
+    ended = machine.run("scan", str(path))
+    assert ended.code == 0, ended.stderr
+    assert f"there is no package to look at in {path}" in " ".join(ended.stdout.split())
+
+
 def test_other_package_managers_lockfiles_mean_the_same_packages(machine: Machine) -> None:
     """The first is run, in one guest and then the thief alone; the others are the same packages, and known."""
     folder = machine.root / "archives"
