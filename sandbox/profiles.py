@@ -16,7 +16,7 @@ import msgspec
 
 from sandbox.errors import UsageError
 from sandbox.events import Header
-from sandbox.facts import Deed
+from sandbox.facts import Connection, Deed
 from sandbox.globs import Matcher
 from sandbox.placeholders import PACKAGE as _PACKAGE
 from sandbox.placeholders import expand as expand
@@ -104,7 +104,7 @@ class _Page:
         for entry in entries:
             expectation = entry.expectation
             for verb in VERBS:
-                conditional = expectation.args or expectation.program or verb == "request"
+                conditional = expectation.args or expectation.program or expectation.silent or verb == "request"
                 globs = [glob for raw in expectation.globs(verb) for glob in expand(verb, raw, header, package)]
                 if not globs:
                     continue
@@ -235,11 +235,18 @@ def _meets(expectation: Expectation, deed: Deed) -> bool:
             return False
     if expectation.args and not _any(expectation.args, deed.arguments):
         return False
+    if expectation.silent and not _is_silent(deed.connection):
+        return False
     if deed.verb != "request":
         return True
     if expectation.methods:
         return deed.method in expectation.methods
     return deed.method in ("GET", "HEAD") and not deed.event.body_size
+
+
+def _is_silent(connection: Connection | None) -> bool:
+    """Whether nothing was sent but what was understood; datagrams always are something."""
+    return connection is not None and not connection.data and connection.protocol != "udp"
 
 
 @cache

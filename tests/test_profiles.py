@@ -87,6 +87,7 @@ def test_every_package_sheet_extends_its_ecosystem(ecosystem: str) -> None:
         ("expect:\n- {read: ['/{a'], why: because it is so}\n", "expect[0].read[0]: braces"),
         ("expect:\n- {read: [/x], methods: [GET], why: because it is so}\n", "expect[0].methods: only of requests"),
         ("expect:\n- {read: [/x], args: [x], why: because it is so}\n", "expect[0].args: only of run and survive"),
+        ("expect:\n- {lookup: [x.test], silent: true, why: because it is so}\n", "expect[0].silent: only of"),
         ("expect:\n- {lookup: [x.test], absent: true, why: because it is so}\n", "expect[0].absent: only of"),
         (
             "expect:\n- {request: ['http://x.test/'], methods: [POST], absent: true, why: because it is so}\n",
