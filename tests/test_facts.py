@@ -107,8 +107,9 @@ def test_what_passed_on_a_connection_is_kept_with_it() -> None:
     story, script = begun()
     story.add(events.TlsEnded, connection=5, host="h.test")
     story.add(
-        events.ConnectionOpened, process=script, protocol="tcp", address="198.18.0.1", port=443, connection=5, host="H.test."
-    )
+        events.ConnectionOpened, process=script, protocol="tcp", address="198.18.0.1", port=443, connection=5,
+        host="H.test.",
+    )  # fmt: skip
     story.add(events.RequestSent, connection=5, method="GET", url="https://h.test/", headers=[])
     story.add(events.DataSent, connection=5, data=b"x", size=1)
     story.add(events.DecoySent, connection=5, decoy="aws", token="key", host="h.test", where="body")

@@ -175,6 +175,27 @@ def test_no_wildcard_covers_bait(tmp_path: Path) -> None:
     assert known.explain(deed("read", "/home/dev/.aws/credentials", decoy="aws")) is not None
 
 
+@pytest.mark.parametrize(
+    ("name", "explained"),
+    [
+        ("9.2.0.192.in-addr.arpa", True),
+        ("2.0.192.in-addr.arpa", True),
+        (".".join("1a" * 16) + ".ip6.arpa", True),
+        ("0.8.b.d.0.1.0.0.2.ip6.arpa", True),
+        ("318aa5e79406ff1a.2.0.192.in-addr.arpa", False),
+        ("1.9.2.0.192.in-addr.arpa", False),
+        ("256.2.0.192.in-addr.arpa", False),
+        ("09.2.0.192.in-addr.arpa", False),
+        (".".join("1a" * 16) + ".0.ip6.arpa", False),
+        ("xy.8.b.d.0.ip6.arpa", False),
+    ],
+)
+def test_no_wildcard_covers_what_is_no_name_of_an_address(tmp_path: Path, name: str, explained: bool) -> None:
+    sheet = 'expect:\n- {lookup: ["*.in-addr.arpa", "*.ip6.arpa"], why: names of addresses}\n'
+    found = ready(tmp_path, npm=sheet)
+    assert (found.explain(deed("lookup", name)) is not None) == explained
+
+
 def test_roles_and_phases_are_conditions(tmp_path: Path) -> None:
     sheet = "expect:\n- {lookup: [a.test], by: tool, phases: [import], why: because it is so}\n"
     known = ready(tmp_path, npm=f"extends: base\n{sheet}")
