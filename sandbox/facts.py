@@ -76,10 +76,8 @@ class Connection:
 
     @property
     def host(self) -> str:
-        """The name that the package used, as far as it shows; empty where it used an address."""
-        if self.event is not None and self.event.host:
-            return self.event.host.lower().rstrip(".")
-        return next((ended.host.lower() for _, ended in self.tls if ended.host), "")
+        """The name that was looked up; empty where an address was used. What TLS calls it is only said."""
+        return self.event.host.lower().rstrip(".") if self.event is not None else ""
 
     @property
     def last_line(self) -> int:

@@ -16,7 +16,7 @@ import msgspec
 
 from sandbox.errors import UsageError
 from sandbox.events import Header
-from sandbox.facts import Deed
+from sandbox.facts import Connection, Deed
 from sandbox.globs import Matcher
 from sandbox.placeholders import PACKAGE as _PACKAGE
 from sandbox.placeholders import expand as expand
@@ -27,6 +27,8 @@ from sandbox.sheets import VERBS, Expectation, Sheet, read
 _UNSEGMENTED = ("lookup", "syscall", "send")
 _ROLES = ("installer", "tool", "package")
 _MANY_PAGES = 500
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_REVERSE = re.compile(rf"(?:{_OCTET}\.){{1,4}}in-addr\.arpa|(?:[0-9a-f]\.){{1,32}}ip6\.arpa")
 
 
 class Entry(msgspec.Struct, frozen=True, eq=False):
@@ -104,7 +106,7 @@ class _Page:
         for entry in entries:
             expectation = entry.expectation
             for verb in VERBS:
-                conditional = expectation.args or expectation.program or verb == "request"
+                conditional = expectation.args or expectation.program or expectation.silent or verb == "request"
                 globs = [glob for raw in expectation.globs(verb) for glob in expand(verb, raw, header, package)]
                 if not globs:
                     continue
@@ -136,7 +138,7 @@ class _Page:
         if deed.verb == "change":
             candidates = candidates + self._conditional["write"]
         for matcher, entry in candidates:
-            found = self._look(matcher, deed.subject, bool(deed.decoy))
+            found = self._look(matcher, deed.subject, _only_in_full(deed))
             if found is not None and _meets(entry.expectation, deed):
                 return entry
         return self._rest.conditional(deed) if self._rest is not None else None
@@ -201,7 +203,7 @@ class Expectations:
         unknown = deed.actor.process.serial == 0 and deed.verb == "lookup"
         for role in _ROLES if unknown else (deed.actor.role,):
             page = self.page(role, deed.actor.package, deed.kind)
-            entry = page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)
+            entry = page.plain(deed.verb, deed.subject, _only_in_full(deed)) or page.conditional(deed)
             if entry is not None:
                 if deed.decoy or entry.is_own:
                     self.used.setdefault(entry, deed.subject)
@@ -217,7 +219,7 @@ class Expectations:
             if entry.source not in self._sources and _applies(entry.expectation, deed.actor.role, deed.kind)
         ]
         page = _Page(entries, self._header, package)
-        return page.plain(deed.verb, deed.subject, bool(deed.decoy)) or page.conditional(deed)
+        return page.plain(deed.verb, deed.subject, _only_in_full(deed)) or page.conditional(deed)
 
 
 def _names_the_package(expectation: Expectation) -> bool:
@@ -235,11 +237,25 @@ def _meets(expectation: Expectation, deed: Deed) -> bool:
             return False
     if expectation.args and not _any(expectation.args, deed.arguments):
         return False
+    if expectation.silent and not _is_silent(deed.connection):
+        return False
     if deed.verb != "request":
         return True
     if expectation.methods:
         return deed.method in expectation.methods
     return deed.method in ("GET", "HEAD") and not deed.event.body_size
+
+
+def _only_in_full(deed: Deed) -> bool:
+    """Whether no wildcard covers it: bait, and names below the zones of addresses that are no address's."""
+    if deed.verb == "lookup" and deed.subject.endswith((".in-addr.arpa", ".ip6.arpa")):
+        return _REVERSE.fullmatch(deed.subject) is None
+    return bool(deed.decoy)
+
+
+def _is_silent(connection: Connection | None) -> bool:
+    """Whether nothing was sent but what was understood; datagrams always are something."""
+    return connection is not None and not connection.data and connection.protocol != "udp"
 
 
 @cache

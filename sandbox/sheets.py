@@ -32,7 +32,8 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `args` are globs of the whole argument line of `run` and `survive`; `methods` those of `request` (GET and
     HEAD without a body where none is given); `program` globs of the doer's own command line. `absent`, of
-    `request`: the guest is told that the file is not there, since the package then builds its own.
+    `request`: the guest is told that the file is not there, since the package then builds its own. `silent`, of
+    `connect`: only where nothing was sent that could not be read.
     """
 
     why: Why
@@ -42,6 +43,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     methods: tuple[str, ...] = ()
     program: tuple[str, ...] = ()
     absent: bool = False
+    silent: bool = False
     read: Globs | msgspec.UnsetType = msgspec.UNSET
     write: Globs | msgspec.UnsetType = msgspec.UNSET
     change: Globs | msgspec.UnsetType = msgspec.UNSET
@@ -124,6 +126,8 @@ def _problem(entry: Expectation) -> str:
         return ".methods: only of requests"
     if entry.absent and (verbs != ["request"] or entry.methods):
         return ".absent: only of requests that fetch a file"
+    if entry.silent and verbs != ["connect"]:
+        return ".silent: only of connections"
     if entry.args and not set(verbs) <= {"run", "survive"}:
         return ".args: only of run and survive"
     for verb in verbs:

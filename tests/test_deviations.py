@@ -87,6 +87,26 @@ def test_a_connection_stands_for_what_passed_on_it(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_registry_explains_only_a_connection_on_which_nothing_was_sent_that_is_not_understood(tmp_path: Path) -> None:
+    story, script = begun()
+    sheet = """
+expect:
+  - connect: ["<registries>:*"]
+    silent: true
+    why: connections that are kept open
+"""
+    for number, port in enumerate((443, 444, 445, 446), start=1):
+        story.add(
+            events.ConnectionOpened, process=script, protocol="udp" if port == 445 else "tcp", address="198.18.0.1",
+            port=port, host="registry.test", connection=number,
+        )  # fmt: skip
+    story.add(events.RequestSent, connection=2, method="GET", url="https://registry.test:444/", headers=[])
+    for number in (2, 3, 4):
+        story.add(events.DataSent, connection=number, data=b"x", size=1)
+    found = subjects(look(tmp_path, story, sheet=sheet), "connect")
+    assert found == ["registry.test:444", "registry.test:445", "registry.test:446"]
+
+
 def test_everything_else(tmp_path: Path) -> None:
     story, script = begun()
     story.add(events.NameLookedUp, process=script, name="H.Test.", kind="A")

@@ -107,8 +107,9 @@ def test_what_passed_on_a_connection_is_kept_with_it() -> None:
     story, script = begun()
     story.add(events.TlsEnded, connection=5, host="h.test")
     story.add(
-        events.ConnectionOpened, process=script, protocol="tcp", address="198.18.0.1", port=443, connection=5
-    )
+        events.ConnectionOpened, process=script, protocol="tcp", address="198.18.0.1", port=443, connection=5,
+        host="H.test.",
+    )  # fmt: skip
     story.add(events.RequestSent, connection=5, method="GET", url="https://h.test/", headers=[])
     story.add(events.DataSent, connection=5, data=b"x", size=1)
     story.add(events.DecoySent, connection=5, decoy="aws", token="key", host="h.test", where="body")
@@ -131,6 +132,16 @@ def test_places_of_connections() -> None:
     found = gather(story.recording()).connections
     assert [one.place for one in found] == ["/run/x", "[2001:db8::1]:53", "an unknown place"]
     assert [one.protocol for one in found] == ["unix", "udp", "tcp"]
+
+
+def test_a_name_that_only_tls_says_is_no_place() -> None:
+    story, script = begun()
+    story.add(
+        events.ConnectionOpened, process=script, protocol="tcp", address="198.51.100.9", port=443, connection=5
+    )
+    story.add(events.TlsEnded, connection=5, host="registry.test")
+    (connection,) = gather(story.recording()).connections
+    assert (connection.host, connection.place, connection.protocol) == ("", "198.51.100.9:443", "tls")
 
 
 def test_bait_sent_by_no_connection_makes_none() -> None:

@@ -119,5 +119,23 @@ def test_tunnels_in_tunnels_end(world: World) -> None:
 
 def test_a_request_to_a_proxy(world: World) -> None:
     play(world, "proxy.test", 3128, GET % (b"http://api.test/user", b"api.test", b""), until=b"dev")
-    assert world.seen(events.RequestSent)[0].url == "http://api.test/user"
+    assert world.seen(events.RequestSent)[0].url == "http://proxy.test:3128/http://api.test/user"
     assert world.seen(events.EndpointAsked)[0].decoy == "npm"
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "url"),
+    [
+        ("198.51.100.9", b"http://registry.test/six?d=1", "http://198.51.100.9/http://registry.test/six?d=1"),
+        ("198.51.100.9", b"http://registry.test?d=1", "http://198.51.100.9/http://registry.test?d=1"),
+        ("registry.test", b"http://u:p@registry.test/six", "http://registry.test/http://u:p@registry.test/six"),
+        ("registry.test", b"http://evil.test/in", "http://evil.test/in"),
+        ("one.test", b"http://ONE.test:80/x?y", "http://one.test/x?y"),
+        ("one.test", b"http://one.test?y", "http://one.test/?y"),
+    ],
+)
+def test_an_absolute_target_does_not_say_where_a_request_went(
+    world: World, host: str, target: bytes, url: str
+) -> None:
+    play(world, host, 80, GET % (target, b"registry.test", b""))
+    assert world.seen(events.RequestSent)[0].url == url

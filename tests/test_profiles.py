@@ -87,6 +87,7 @@ def test_every_package_sheet_extends_its_ecosystem(ecosystem: str) -> None:
         ("expect:\n- {read: ['/{a'], why: because it is so}\n", "expect[0].read[0]: braces"),
         ("expect:\n- {read: [/x], methods: [GET], why: because it is so}\n", "expect[0].methods: only of requests"),
         ("expect:\n- {read: [/x], args: [x], why: because it is so}\n", "expect[0].args: only of run and survive"),
+        ("expect:\n- {lookup: [x.test], silent: true, why: because it is so}\n", "expect[0].silent: only of"),
         ("expect:\n- {lookup: [x.test], absent: true, why: because it is so}\n", "expect[0].absent: only of"),
         (
             "expect:\n- {request: ['http://x.test/'], methods: [POST], absent: true, why: because it is so}\n",
@@ -172,6 +173,27 @@ def test_no_wildcard_covers_bait(tmp_path: Path) -> None:
     exact = sheet.replace("~/**", "~/.aws/{credentials,config}")
     known = ready(tmp_path, packages__npm__thing=exact)
     assert known.explain(deed("read", "/home/dev/.aws/credentials", decoy="aws")) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "explained"),
+    [
+        ("9.2.0.192.in-addr.arpa", True),
+        ("2.0.192.in-addr.arpa", True),
+        (".".join("1a" * 16) + ".ip6.arpa", True),
+        ("0.8.b.d.0.1.0.0.2.ip6.arpa", True),
+        ("318aa5e79406ff1a.2.0.192.in-addr.arpa", False),
+        ("1.9.2.0.192.in-addr.arpa", False),
+        ("256.2.0.192.in-addr.arpa", False),
+        ("09.2.0.192.in-addr.arpa", False),
+        (".".join("1a" * 16) + ".0.ip6.arpa", False),
+        ("xy.8.b.d.0.ip6.arpa", False),
+    ],
+)
+def test_no_wildcard_covers_what_is_no_name_of_an_address(tmp_path: Path, name: str, explained: bool) -> None:
+    sheet = 'expect:\n- {lookup: ["*.in-addr.arpa", "*.ip6.arpa"], why: names of addresses}\n'
+    found = ready(tmp_path, npm=sheet)
+    assert (found.explain(deed("lookup", name)) is not None) == explained
 
 
 def test_roles_and_phases_are_conditions(tmp_path: Path) -> None:

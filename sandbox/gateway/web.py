@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from sandbox.gateway.witness import Moment, Witness
 from sandbox.streams import Peer
 
 _PIECE = 256 * 1024
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,15}://(?P<authority>[^/?#]*)(?P<path>.*)", re.DOTALL)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -130,31 +132,36 @@ class Web:
 
     def _meant(self, line: Line, request: http.Request) -> tuple[str, ...]:
         header = request.header("host")
-        if "://" in request.target[:12]:
-            header = request.target.split("://", 1)[1].partition("/")[0]
+        absolute = _ABSOLUTE.match(request.target)
+        if absolute:
+            header = absolute["authority"]
         elif request.method == "CONNECT":
             header = request.target
         return policy.hosts(line.looked_up, line.sni, header, line.peer.address)
 
     def _url(self, line: Line, request: http.Request, meant: tuple[str, ...]) -> str:
-        if "://" in request.target[:12]:
-            return request.target
+        """Where the request really went, whatever it says of that itself: what it asks of a proxy by another name is
+        the path of an address there."""
         if request.method == "CONNECT":
             return f"connect://{request.target}"
         host = self._policy.shown_host(meant, line.peer.port)
         scheme, usual = ("https", 443) if line.secure else ("http", 80)
         if ":" in host:
             host = f"[{host}]"
-        port = "" if line.peer.port == usual else f":{line.peer.port}"
-        return f"{scheme}://{host}{port}{request.target}"
+        place = host if line.peer.port == usual else f"{host}:{line.peer.port}"
+        absolute = _ABSOLUTE.match(request.target)
+        if absolute is None:
+            return f"{scheme}://{place}{request.target}"
+        if absolute["authority"].lower() in (place, f"{host}:{line.peer.port}"):
+            return f"{scheme}://{place}{_rooted(absolute['path'])}"
+        return f"{scheme}://{place}/{request.target}"
 
     async def _reply(self, line: Line, request: http.Request, meant: tuple[str, ...]) -> policy.Reply:
         dns = self._name_lookup(line, request)
         if dns is not None:
             return dns
-        target = request.target
-        if "://" in target[:12]:
-            target = "/" + target.split("://", 1)[1].partition("/")[2]
+        absolute = _ABSOLUTE.match(request.target)
+        target = _rooted(absolute["path"]) if absolute else request.target
         question = policy.Question(request.method, target, request.headers, meant, line.peer.address, line.peer.port)
         try:
             return await self._policy.answer(question)
@@ -254,3 +261,7 @@ class Web:
         finally:
             await self._witness.look_at_rest(line.peer, line.hosts, capture, moment)
             capture.release()
+
+
+def _rooted(path: str) -> str:
+    return path if path.startswith("/") else f"/{path}"

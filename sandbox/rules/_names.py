@@ -40,23 +40,23 @@ def carries_data(name: str) -> bool:
     labels = name.rstrip(".").split(".")[:-2]
     if any(_CODED.fullmatch(label) and _varied(label) for label in labels):
         return True
-    if any(len(label) >= _LONG_LABEL and _entropy(label) >= 3.3 and _digits(label) for label in labels):
+    if any(len(label) >= _LONG_LABEL and entropy(label) >= 3.3 and _digits(label) for label in labels):
         return True
     joined = "".join(labels)
     if _HEX.fullmatch(joined):
         return _varied(joined)
-    return len(joined) >= _LONG_NAME and _entropy(joined) >= 3.6 and _digits(joined)
+    return len(joined) >= _LONG_NAME and entropy(joined) >= 3.6 and _digits(joined)
 
 
 def _varied(label: str) -> bool:
-    return _entropy(label) >= 2.8 and (_digits(label) or len(label) >= _LONG_LABEL)
+    return entropy(label) >= 2.8 and (_digits(label) or len(label) >= _LONG_LABEL)
 
 
 def _digits(text: str) -> bool:
     return sum(character.isdigit() for character in text) >= len(text) / 16
 
 
-def _entropy(text: str) -> float:
+def entropy(text: str) -> float:
     """Bits a character, of at most the first 256."""
     text = text[:256]
     counts = Counter(text)

@@ -2,9 +2,10 @@
 
 What: a package opened planted secrets, and afterwards the same line of processes, or another one of the
 same package, sent something out: a request, a connection (encrypted or not), datagrams, or names that carry
-data. Sockets for packets made by hand, many connections without a byte (the ports are the message) and programs
-for the network that are not there count as well; so does whoever takes up a file that the reader left behind, or
-talks with the reader within the guest.
+data. A GET of a named host that tells nothing (plain words in its address and headers) is none, but many of them
+are; one of a registry is, where the package put more into it than it asks for. Sockets for packets made by hand,
+many connections without a byte (the ports are the message) and programs for the network that are not there count
+as well; so does whoever takes up a file that the reader left behind, or talks with the reader within the guest.
 A reading that a profile explains counts like any other here, where no profile explains the way out. Only what a
 program of the system reads for itself (a package manager that a script calls reads its own settings) counts for that
 program alone, as long as it runs no code of the package's.
@@ -27,9 +28,10 @@ from sandbox.facts import Deed
 from sandbox.lineage import Actor, Program, program_name
 from sandbox.paths import tidy
 from sandbox.report import Finding
-from sandbox.rules import Case, Rule, _names, decoy_unseen, listed, ways
+from sandbox.rules import Case, Rule, _names, _requests, decoy_unseen, listed, ways
 
 _MANY_KNOCKS = 8
+_MANY_GETS = 8
 _LANGUAGES = frozenset({"node", "nodejs", "bun", "deno", "perl", "ruby", "php", "python"})
 _CODE = (".js", ".cjs", ".mjs", ".node", ".py", ".pyc", ".pth", ".so", ".pl", ".rb", ".zip", ".egg", ".whl")
 _BY_HAND = ("socket inet ", "socket inet6 ", "socket packet ")
@@ -54,7 +56,7 @@ def check(case: Case) -> Iterator[Finding]:
             file = case.facts.planted.get(tidy(deed.subject))
             if deed.event.how == "opened" and file is not None and file.weight != "low":
                 readers[deed.actor.package].append(msgspec.structs.replace(deed, weight=file.weight))
-    exits = _exits(case)
+    exits = _exits(case, programs)
     for package, reads in readers.items():
         first = min(read.line for read in reads)
         stems: dict[int, int] = {}
@@ -92,6 +94,10 @@ class _Programs:
         if program.name in _LANGUAGES and not self._is_by_the_system(program):
             return False
         return actor.process.serial not in self._with_code
+
+    def is_manager(self, actor: Actor) -> bool:
+        """Whether it is a package manager of the system's, which says more to registries than packages have to."""
+        return actor.program is not None and actor.program.name in _LANGUAGES and self.is_aloof(actor)
 
     def _is_by_the_system(self, program: Program) -> bool:
         if program.script:
@@ -168,15 +174,35 @@ def _few(deeds: list[Deed]) -> list[Deed]:
     return list({deed.subject: deed for deed in reversed(deeds)}.values())[::-1][:4]
 
 
-def _exits(case: Case) -> list[Deed]:
+def _exits(case: Case, programs: _Programs) -> list[Deed]:
     """Everything by which bytes can have left, or were meant to: knocking on many doors says something as well, and
     so do packets made by hand and programs for the network that are not there."""
     knocks = [deed for deed in case.exits if not _leaves(deed) and deed.verb == "connect"]
     many = len({deed.subject for deed in knocks}) >= _MANY_KNOCKS
     found = [_at_its_last(deed) for deed in case.exits if _leaves(deed)] + (knocks if many else [])
+    found += _many_gets(case) + _at_registries(case, programs)
     found += [deed for deed in case.of("syscall") if deed.subject.startswith(_BY_HAND)]
     found += [deed for deed in [*case.missing, *case.sought] if _carries(deed)]
     return sorted(found, key=lambda deed: deed.line)
+
+
+def _many_gets(case: Case) -> list[Deed]:
+    """Requests that each tell nothing, where there are so many of them below one name that their order may."""
+    hosts: dict[str, list[Deed]] = defaultdict(list)
+    for deed in case.exits:
+        if deed.verb == "request" and not _leaves(deed):
+            hosts[_names.parent(deed.connection.host)].append(deed)
+    return [deed for deeds in hosts.values() if len(deeds) >= _MANY_GETS for deed in deeds]
+
+
+def _at_registries(case: Case, programs: _Programs) -> list[Deed]:
+    """Requests of packages that are ordinary for everybody and bear more than they ask for."""
+    return [
+        deed
+        for deed, entry in case.judged.explained
+        if deed.verb == "request" and deed.actor.role == "package" and not entry.is_own
+        and _requests.carries_to_registry(deed) and not programs.is_manager(deed.actor)
+    ]  # fmt: skip
 
 
 def _at_its_last(deed: Deed) -> Deed:
@@ -196,7 +222,7 @@ def _leaves(deed: Deed) -> bool:
     if deed.verb == "lookup":
         return _names.carries_data(deed.subject)
     if deed.verb == "request":
-        return True
+        return not _requests.is_empty(deed)
     connection = deed.connection
     return not connection.closed or connection.sent > 0 or bool(connection.data)
 
