@@ -19,7 +19,9 @@ from sandbox.lineage import INTERPRETERS, package_of
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, by_package, listed
 
-_START = re.compile(r".*/(site|dist)-packages/([^/]+\.(pth|egg-link)|(site|user)customize(\.py|/.*))")
+_START = re.compile(
+    r".*/(site|dist)-packages/([^/]+\.(pth|egg-link)|(site|user)customize(\.pyc?|(\.[^/]+)?\.so|/.*))"
+)
 _SITE = re.compile(r".*/(site|dist)-packages/(?P<top>[^/]+)(/|$)")
 _OWN = re.compile(r"package\.json|npm-shrinkwrap\.json|binding\.gyp|setup\.py|pyproject\.toml|RECORD|METADATA")
 
