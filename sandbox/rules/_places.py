@@ -99,8 +99,9 @@ _HOOKS: dict[str, tuple[str, ...]] = {
     "timed job": ("/etc/cron*", "/etc/cron*/**", "/var/spool/cron/**"),
     "desktop startup": ("~/.config/autostart/**", "/etc/xdg/autostart/**"),
     "login and privilege": (
-        "~/.ssh/authorized_keys", "~/.ssh/rc", "~/.ssh/config", "~/.ssh/environment", "/etc/sudoers",
-        "/etc/sudoers.d/**", "/etc/passwd", "/etc/shadow", "/etc/pam.d/**", "/etc/ld.so.preload", "/etc/ld.so.conf.d/**",
+        "~/.ssh/authorized_keys", "~/.ssh/rc", "~/.ssh/config", "~/.ssh/environment",
+        "/etc/sudoers", "/etc/sudoers.d/**", "/etc/passwd", "/etc/shadow", "/etc/pam.d/**", "/etc/ld.so.preload",
+        "/etc/ld.so.conf.d/**",
     ),
     "name resolution and trust": (
         "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/ssl/**", "/usr/share/ca-certificates/**",
