@@ -76,6 +76,16 @@ _SECRETS: dict[str, tuple[str, ...]] = {
     "system passwords": ("/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/sudoers.d/**"),
 }  # fmt: skip
 
+# Sockets of those that keep keys and use them for whoever asks.
+_KEEPERS: dict[str, tuple[str, ...]] = {
+    "SSH agent": (
+        "/tmp/ssh-*/agent.*", "/run/user/*/{ssh-agent,openssh_agent}**", "/run/user/*/{keyring,gcr}/ssh",
+        "/run/user/*/keyring/.ssh", "~/.ssh/{agent,S}**", "~/.1password/agent.sock", "~/.bitwarden-ssh-agent.sock",
+    ),
+    "GPG agent": ("~/.gnupg/S.**", "/run/user/*/gnupg/**"),
+    "keyring": ("/run/user/*/keyring/**", "/run/user/*/kwallet**", "/run/user/*/{op-daemon,1password}**"),
+}  # fmt: skip
+
 # Startup hook -> where it stands. "certain" ones have no honest reason during an installation or an import.
 _HOOKS: dict[str, tuple[str, ...]] = {
     "shell startup": (
@@ -190,6 +200,11 @@ def secrets(header: Header) -> Places:
     return _compile("secrets", header.home, header.project)
 
 
+def keepers(header: Header) -> Places:
+    """Sockets of agents that keep keys, each with its kind."""
+    return _compile("keepers", header.home, header.project)
+
+
 def hooks(header: Header) -> Places:
     """Places whose content runs later by itself, each with its kind."""
     return _compile("hooks", header.home, header.project)
@@ -209,6 +224,7 @@ def agents(header: Header) -> Places:
 def _compile(which: str, home: str, project: str) -> Places:
     tables: dict[str, dict[str, tuple[str, ...]]] = {
         "secrets": _SECRETS,
+        "keepers": _KEEPERS,
         "hooks": _HOOKS,
         "development": _DEVELOPMENT_HOOKS,
         "agents": {"agent": _AGENTS},
