@@ -1,4 +1,4 @@
-"""What profiles write for what differs between recordings: `~`, `.`, `<registries>`, `<package>`. Pure."""
+"""What profiles write for what differs between recordings: `~`, `.`, `<registries>`, `<package>`, `<target>`. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from sandbox.events import Header
 PATHS = ("read", "write", "change", "run", "survive")
 _REGISTRIES = "<registries>"
 PACKAGE = "<package>"
+_TARGET = "<target>"
 _PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 def expand(verb: str, glob: str, header: Header, package: str = "") -> list[str]:
-    """A glob with the recording's home, project and registries, and the doer's package, written out."""
+    """A glob with the recording's home, project and registries, the doer's package and the checked one, written out."""
     if PACKAGE in glob:
         if not _PLAIN_NAME.fullmatch(package):
             return []  # names come from folders of the guest: never let one be a wildcard
         glob = glob.replace(PACKAGE, package)
+    if _TARGET in glob:
+        name = header.package.rpartition("/")[2]
+        if not _PLAIN_NAME.fullmatch(name):
+            return []
+        glob = glob.replace(_TARGET, name)
     if verb in PATHS:
         if glob == "~" or glob.startswith("~/"):
             return [header.home + glob[1:]]

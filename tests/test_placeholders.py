@@ -7,7 +7,10 @@ import pytest
 from sandbox.events import Header
 from sandbox.placeholders import expand, is_plain_name, registry_hosts
 
-HEADER = Header(home="/home/ann", project="/home/ann/shop", registries=["https://npm.test/", "http://mirror.test:8080"])
+HEADER = Header(
+    package="@s/tool", home="/home/ann", project="/home/ann/shop",
+    registries=["https://npm.test/", "http://mirror.test:8080"],
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -20,10 +23,18 @@ HEADER = Header(home="/home/ann", project="/home/ann/shop", registries=["https:/
         ("write", "./node_modules/<package>/**", "..", []),
         ("connect", "<registries>:443", "", ["npm.test:443", "mirror.test:8080:443"]),
         ("lookup", "a.test", "", ["a.test"]),
+        ("write", "~/code/<target>/**", "other", ["/home/ann/code/tool/**"]),
+        ("connect", "unix:~/code/<target>/**", "", ["unix:/home/ann/code/tool/**"]),
     ],
 )
 def test_places_are_written_out(verb: str, glob: str, package: str, wanted: list[str]) -> None:
     assert expand(verb, glob, HEADER, package) == wanted
+
+
+@pytest.mark.parametrize("package", ["", "@s/..", "*", "{a,b}"])
+def test_a_checked_package_without_a_plain_name_has_no_folder(package: str) -> None:
+    header = Header(package=package, home="/home/ann")
+    assert expand("write", "~/code/<target>/**", header) == []
 
 
 def test_a_name_from_a_folder_is_no_pattern() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from sandbox.events import Header
@@ -75,21 +76,42 @@ _SECRETS: dict[str, tuple[str, ...]] = {
     "system passwords": ("/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/sudoers.d/**"),
 }  # fmt: skip
 
+# Sockets of those that keep keys and use them for whoever asks.
+_KEEPERS: dict[str, tuple[str, ...]] = {
+    "SSH agent": (
+        "/tmp/ssh-*/agent.*", "/run/user/*/{ssh-agent,openssh_agent}**", "/run/user/*/{keyring,gcr}/ssh",
+        "/run/user/*/keyring/.ssh", "~/.ssh/{agent,S}**", "~/.1password/agent.sock", "~/.bitwarden-ssh-agent.sock",
+    ),
+    "GPG agent": ("~/.gnupg/S.**", "/run/user/*/gnupg/**"),
+    "keyring": ("/run/user/*/keyring/**", "/run/user/*/kwallet**", "/run/user/*/{op-daemon,1password}**"),
+}  # fmt: skip
+
 # Startup hook -> where it stands. "certain" ones have no honest reason during an installation or an import.
 _HOOKS: dict[str, tuple[str, ...]] = {
     "shell startup": (
         "~/.{bashrc,zshrc,profile,bash_profile,bash_login,bash_aliases,zprofile,zshenv,zlogin,xprofile,xinitrc}",
-        "~/.config/fish/**", "/etc/profile", "/etc/profile.d/**", "/etc/bash.bashrc", "/etc/zsh/**",
+        "~/.{bash_logout,zlogout,kshrc,mkshrc,cshrc,tcshrc,login,logout}", "~/.config/fish/**",
+        "~/.oh-my-zsh/custom/**",
+        "/etc/profile", "/etc/profile.d/**", "/etc/bash.bashrc", "/etc/zsh/**",
+    ),
+    "session startup": (
+        "~/.config/environment.d/**", "~/.config/plasma-workspace/{env,shutdown}/**", "~/.pam_environment",
+        "~/.{xsession,xsessionrc,xserverrc}", "~/.config/X11/**",
+    ),
+    "startup of a prompt": (
+        "~/.ipython/profile_*/startup/**.{py,ipy}", "~/.config/ipython/profile_*/startup/**.{py,ipy}", "~/.pythonrc*",
     ),
     "service": (
         "~/.config/systemd/**", "~/.local/share/systemd/**", "/etc/systemd/**", "/lib/systemd/**",
         "/usr/lib/systemd/**", "/etc/init.d/**", "~/Library/LaunchAgents/**", "/var/lib/systemd/linger/**",
+        "~/.local/share/dbus-1/{services,system-services}/**",
     ),
     "timed job": ("/etc/cron*", "/etc/cron*/**", "/var/spool/cron/**"),
     "desktop startup": ("~/.config/autostart/**", "/etc/xdg/autostart/**"),
     "login and privilege": (
-        "~/.ssh/authorized_keys", "~/.ssh/rc", "~/.ssh/config", "/etc/sudoers", "/etc/sudoers.d/**",
-        "/etc/passwd", "/etc/shadow", "/etc/pam.d/**", "/etc/ld.so.preload", "/etc/ld.so.conf.d/**",
+        "~/.ssh/authorized_keys", "~/.ssh/rc", "~/.ssh/config", "~/.ssh/environment",
+        "/etc/sudoers", "/etc/sudoers.d/**", "/etc/passwd", "/etc/shadow", "/etc/pam.d/**", "/etc/ld.so.preload",
+        "/etc/ld.so.conf.d/**",
     ),
     "name resolution and trust": (
         "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/ssl/**", "/usr/share/ca-certificates/**",
@@ -98,6 +120,8 @@ _HOOKS: dict[str, tuple[str, ...]] = {
     "package manager": (
         "~/.npmrc", "./.npmrc", "/etc/npmrc", "~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf",
         "/usr/lib/node_modules/**", "/usr/local/lib/node_modules/**", "/usr/share/nodejs/**", "~/.yarnrc*",
+        "~/.config/uv/uv.toml", "~/.condarc", "~/.conda/condarc", "~/.config/conda/.condarc", "~/.pydistutils.cfg",
+        "~/.cargo/{config,config.toml}",
     ),
 }  # fmt: skip
 
@@ -112,8 +136,18 @@ _DEVELOPMENT_HOOKS: dict[str, tuple[str, ...]] = {
         "./.github/workflows/**", "./.github/*.js", "./.gitlab-ci.yml", "./.circleci/**", "./.travis.yml",
         "./Jenkinsfile", "./.drone.yml",
     ),
-    "scripts of the project": ("./package.json", "./Makefile", "./setup.py", "./pyproject.toml", "./tox.ini"),
-    "program on the path": ("~/.local/bin/**", "~/bin/**", "/usr/local/bin/**", "/usr/bin/**", "/bin/**"),
+    "scripts of the project": (
+        "./package.json", "./Makefile", "./setup.py", "./pyproject.toml", "./tox.ini", "./noxfile.py", "./conftest.py",
+        "./{site,user}customize.py", "./.envrc", "./.husky/**", "./.pre-commit-config.yaml", "./.devcontainer/**",
+        "./uv.toml",
+    ),
+    "editor startup": (
+        "~/.{vimrc,gvimrc,emacs,emacs.el}", "~/.vim/**", "~/.config/{nvim,emacs}/**", "~/.emacs.d/**",
+    ),
+    "program on the path": (
+        "~/.local/bin/**", "~/bin/**", "~/.docker/cli-plugins/**", "/usr/local/bin/**", "/usr/bin/**", "/bin/**",
+    ),
+    "completion of commands": ("~/.bash_completion", "~/.bash_completion.d/**"),
 }  # fmt: skip
 
 _AGENTS = (
@@ -127,37 +161,72 @@ _AGENTS = (
 )  # fmt: skip
 
 
-def secrets(header: Header) -> Matcher[str]:
+_INSTALLED = ("/node_modules/", "/site-packages/", "/.venv/")
+
+
+class Places:
+    """Places on one recording's machine, each with its kind. What belongs to a project is looked for in every
+    repository at home: whatever spreads by itself writes to those as well."""
+
+    def __init__(self, kinds: Mapping[str, tuple[str, ...]], home: str, project: str) -> None:
+        self._home, self._project = f"{home}/", f"{project}/"
+        pairs = [(glob, kind) for kind, globs in kinds.items() for glob in globs]
+        self._fixed = Matcher((self._full(glob), kind) for glob, kind in pairs)
+        self._of_repositories = Matcher(
+            (f"{home}/**/{glob[2:]}", kind) for glob, kind in pairs if glob.startswith("./")
+        )
+
+    def find(self, path: str) -> str | None:
+        """The kind of place that `path` is."""
+        found = self._fixed.find(path)
+        if found is None and self._is_of_a_repository(path):
+            found = self._of_repositories.find(path)
+        return found
+
+    def _full(self, glob: str) -> str:
+        place = {"~/": self._home, "./": self._project}.get(glob[:2])
+        return place + glob[2:] if place else glob
+
+    def _is_of_a_repository(self, path: str) -> bool:
+        """Below a folder at home that shows; not of the project, which has its own places, nor of what is installed."""
+        if not path.startswith(self._home) or path.startswith(self._project):
+            return False
+        folder, below, _ = path.removeprefix(self._home).partition("/")
+        return bool(below) and not folder.startswith(".") and not any(part in path for part in _INSTALLED)
+
+
+def secrets(header: Header) -> Places:
     """Places of secrets, each with its kind."""
     return _compile("secrets", header.home, header.project)
 
 
-def hooks(header: Header) -> Matcher[str]:
+def keepers(header: Header) -> Places:
+    """Sockets of agents that keep keys, each with its kind."""
+    return _compile("keepers", header.home, header.project)
+
+
+def hooks(header: Header) -> Places:
     """Places whose content runs later by itself, each with its kind."""
     return _compile("hooks", header.home, header.project)
 
 
-def development_hooks(header: Header) -> Matcher[str]:
+def development_hooks(header: Header) -> Places:
     """Places whose content a developer's tools run later, each with its kind."""
     return _compile("development", header.home, header.project)
 
 
-def agents(header: Header) -> Matcher[str]:
+def agents(header: Header) -> Places:
     """Settings and instructions of AI agents."""
     return _compile("agents", header.home, header.project)
 
 
 @cache
-def _compile(which: str, home: str, project: str) -> Matcher[str]:
+def _compile(which: str, home: str, project: str) -> Places:
     tables: dict[str, dict[str, tuple[str, ...]]] = {
         "secrets": _SECRETS,
+        "keepers": _KEEPERS,
         "hooks": _HOOKS,
         "development": _DEVELOPMENT_HOOKS,
         "agents": {"agent": _AGENTS},
     }
-    pairs = []
-    for kind, globs in tables[which].items():
-        for glob in globs:
-            full = home + glob[1:] if glob.startswith("~/") else glob
-            pairs.append((project + full[1:] if full.startswith("./") else full, kind))
-    return Matcher(pairs)
+    return Places(tables[which], home, project)

@@ -1,7 +1,7 @@
 """The settings or instructions of an AI agent were changed.
 
 What: a package wrote a file that an AI coding agent obeys (CLAUDE.md, AGENTS.md, .cursor rules, MCP
-servers, hooks), at home or in the project.
+servers, hooks), at home, in the project or in another repository at home.
 Why it matters: the next agent that is started there runs what the package wrote, with the developer's
 rights. Nothing that is installed or imported has an honest reason: malicious. A command that the user runs
 on purpose may: suspicious in the run phase.

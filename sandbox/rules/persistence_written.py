@@ -4,8 +4,9 @@ What: a package wrote, replaced or linked a shell's startup file, a service, a t
 a trust store or the package manager itself, or called what makes timed jobs and services, and no profile
 expects it.
 Why it matters: it survives the removal of the package. None of these has an honest reason during an
-installation or an import: malicious. Git hooks, editor tasks, pipelines, the project's own scripts and programs
-on the PATH are sometimes set by honest development tools: suspicious until a profile says why.
+installation or an import: malicious. Git hooks, editor tasks, pipelines, a project's own scripts (this one's, or those
+of another repository at home) and programs on the PATH are sometimes set by honest development tools: suspicious until
+a profile says why.
 What to do: reject the package; where it ran outside, remove what it wrote before anything else.
 """
 

@@ -1,7 +1,8 @@
 """Places where secrets usually live were opened, or asked about.
 
 What: a package tried to open files that hold credentials on many machines, though none was planted there
-(another cloud's keys, another wallet).
+(another cloud's keys, another wallet), or connected to the socket of an agent that keeps keys (SSH's, GPG's, a
+keyring).
 Why it matters: a collector tries a list of places; most are empty on any one machine. One place is
 suspicious where it was opened; three kinds of places opened by one line of processes have no honest reason:
 malicious. Asking whether they exist counts from three kinds on, as suspicious.
@@ -14,7 +15,9 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterator
 
+from sandbox.deviations import deed_of
 from sandbox.facts import Deed
+from sandbox.paths import tidy
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, _places, by_package, listed
 
@@ -31,6 +34,9 @@ def check(case: Case) -> Iterator[Finding]:
         if kind is not None:
             kinds[id(deed)] = kind
             opened.append(deed)
+    for kind, deed in _asked_keepers(case):
+        kinds[id(deed)] = kind
+        opened.append(deed)
     for group in by_package(opened):
         what = list(dict.fromkeys(kinds[id(deed)] for deed in group))
         certain = len(what) >= _MANY
@@ -42,6 +48,18 @@ def check(case: Case) -> Iterator[Finding]:
             confidence="high" if certain else "low",
         )
     yield from _asked(case)
+
+
+def _asked_keepers(case: Case) -> Iterator[tuple[str, Deed]]:
+    """Connections to agents of keys, those below /tmp too, where a package may have sockets of its own."""
+    keepers = _places.keepers(case.header)
+    for one in case.facts.connections:
+        if one.event is None or one.event.protocol != "unix":
+            continue
+        kind = keepers.find(tidy(one.place))
+        deed = deed_of(case.facts, "connect", f"unix:{one.place}", one.line, one.event, one.actor, connection=one)
+        if kind is not None and one.actor.role == "package" and not case.judged.is_own_habit(deed):
+            yield kind, deed
 
 
 def _asked(case: Case) -> Iterator[Finding]:
