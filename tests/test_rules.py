@@ -234,3 +234,27 @@ def test_places_are_those_of_the_recordings_home() -> None:
 def test_lists_are_short() -> None:
     assert listed(["a", "b", "a"]) == "a, b"
     assert listed("abcdef", 2) == "a, b and 4 more"
+
+
+@pytest.mark.parametrize(
+    ("words", "asks"),
+    [
+        ("", False), ("aux", False), ("-ef", False), ("-e", False), ("-A -o ppid,pid", False),
+        ("axww -o pid,args", False), ("-u dev -e", False),
+        ("-eo pid,comm", False), ("-e -o etime,pid,args", False), ("-p 1 -o comm=", False),
+        ("-C server", False), ("--no-headers -e", False), ("-axo pid,time", False), ("-A e -ww", True),
+        ("auxe", True),
+        ("-e -o pid,args e", True), ("eww", True), ("-axe", True), ("-C o e", True), ("-e -o environ", True),
+        ("-e -u nobodyhere", True), ("-C e -u nobodyhere", True), ("axeo pid", True), ("-p 1 ewwo args", True),
+    ],
+)  # fmt: skip
+def test_ps_is_ordinary_until_it_is_asked_for_environments(words: str, asks: bool) -> None:
+    story = Story()
+    root = story.begin("install", "install", NPM)
+    ps = story.child(story.script(root), "/usr/bin/ps", ["ps", *words.split()])
+    for pid in range(1, 9):
+        for name in ("stat", "cmdline", "environ"):
+            story.read(ps, f"/proc/{pid}/{name}")
+    found = judge(story.end(root).whole(), sheets("npm"), RULES).findings
+    assert [finding.rule for finding in found] == (["process_memory_read"] if asks else [])
+    assert all(finding.verdict == "malicious" for finding in found)
