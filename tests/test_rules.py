@@ -258,3 +258,34 @@ def test_ps_is_ordinary_until_it_is_asked_for_environments(words: str, asks: boo
     found = judge(story.end(root).whole(), sheets("npm"), RULES).findings
     assert [finding.rule for finding in found] == (["process_memory_read"] if asks else [])
     assert all(finding.verdict == "malicious" for finding in found)
+
+
+ADVISORIES = "https://registry.test/-/npm/v1/security/advisories/bulk"
+
+
+@pytest.mark.parametrize(
+    ("argv", "url", "rules"),
+    [
+        (["node", "/usr/bin/npm", "install", "rows"], ADVISORIES, []),
+        (["node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install", "rows"], ADVISORIES, []),
+        (["node", "/usr/bin/npm", "install", "rows"], "https://registry.test/rows", ["registry_published"]),
+        (["node", "/usr/bin/npm", "pkg", "set", "x"], ADVISORIES, ["persistence_written"]),
+        (["node", "x.js"], ADVISORIES, ["persistence_written", "registry_published"]),
+        (["node", "x.js", "/usr/bin/npm", "install", "a"], ADVISORIES, ["persistence_written", "registry_published"]),
+        (["node", "-r", "./x", "/usr/bin/npm", "install"], ADVISORIES, ["persistence_written", "registry_published"]),
+    ],
+)
+def test_npm_called_by_a_script_may_ask_for_advisories_and_note_what_it_installed(
+    argv: list[str], url: str, rules: list[str]
+) -> None:
+    story = Story()
+    root = story.begin("install", "install", NPM)
+    npm = story.child(story.script(root), "/usr/bin/node", argv)
+    story.add(
+        events.ConnectionOpened, process=npm, protocol="tcp", address="198.18.0.9", port=443, host="registry.test",
+        connection=1,
+    )  # fmt: skip
+    story.add(events.RequestSent, process=npm, connection=1, method="POST", url=url, headers=[], body_size=50)
+    story.read(npm, f"{PROJECT}/package.json", "write")
+    found = judge(story.end(root).whole(), sheets("npm"), RULES).findings
+    assert sorted({finding.rule for finding in found} & {"persistence_written", "registry_published"}) == rules

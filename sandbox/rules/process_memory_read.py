@@ -75,9 +75,9 @@ def _prints_environments(actor: Actor, user: str) -> bool:
     loose = any(not who.isdigit() and who not in (user, "root") for who in asked)
     words = iter(argv)
     for word in words:
-        if not word.startswith("-") or loose or ("x" in word and not word.startswith("--")):
-            if _ENVIRONMENTS.fullmatch(word.lstrip("-")):
-                return True
+        bare = not word.startswith("-") or loose or ("x" in word and not word.startswith("--"))
+        if bare and _ENVIRONMENTS.fullmatch(word.lstrip("-")):
+            return True
         if _TAKES_A_NAME.fullmatch(word) and not (loose and word == "-C"):
             next(words, None)
     return False
