@@ -289,3 +289,30 @@ def test_npm_called_by_a_script_may_ask_for_advisories_and_note_what_it_installe
     story.read(npm, f"{PROJECT}/package.json", "write")
     found = judge(story.end(root).whole(), sheets("npm"), RULES).findings
     assert sorted({finding.rule for finding in found} & {"persistence_written", "registry_published"}) == rules
+
+
+@pytest.mark.parametrize(
+    ("linker", "hand", "kind", "told"),
+    [
+        ("/usr/bin/x86_64-linux-gnu-ld.bfd", "", "install", False),
+        ("/usr/bin/ld", "", "import", True),
+        ("/tmp/tmpab12/ld", "", "install", True),
+        ("/usr/bin/python3.11", "", "install", True),
+        ("/usr/bin/ld", "write", "install", True),
+        ("/usr/bin/ld", "renamed", "install", True),
+        ("/usr/bin/ld", "linked", "install", True),
+    ],
+)
+def test_a_build_may_run_what_it_had_linked_and_nobody_changed(linker: str, hand: str, kind: str, told: bool) -> None:
+    story, probe = Story(), "/tmp/tmpab12/try"
+    root = story.begin("install" if kind == "install" else "import:thing", kind, NPM)
+    script = story.script(root)
+    ld = story.child(script, linker, [linker, "-o", probe])
+    story.read(ld, probe, "readwrite", created=True)
+    if hand == "write":
+        story.read(script, probe, "write")
+    elif hand:
+        story.add(events.FileChanged, process=script, path="/tmp/other", target=probe, change=hand)
+    story.child(script, probe, [probe])
+    found = judge(story.end(root).whole(), sheets("npm"), RULES).findings
+    assert any(finding.rule == "program_unexpected" and "try" in finding.title for finding in found) is told

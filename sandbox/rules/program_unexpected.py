@@ -1,8 +1,8 @@
 """A program was run that packages do not usually need.
 
 What: a package started a program that is neither its own, nor a usual part of building and running packages
-(interpreters, compilers, file commands), nor named in its profile; or tried to run one for the network, or one
-that gives more rights, that is not there.
+(interpreters, compilers, file commands), nor what a build just had linked in order to try it, nor named in its profile;
+or tried to run one for the network, or one that gives more rights, that is not there.
 Why it matters: downloaders, network tools, service managers and account tools are how a script does what
 its language would make visible. By itself it proves no harm.
 What to do: read the command line in the evidence. A profile entry with the program and its arguments allows
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from sandbox.lineage import program_name
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, grouped, listed
+from sandbox.rules._built import without_try_runs
 from sandbox.rules._names import CARRIERS, DOWNLOADERS, PRIVILEGED
 
 
@@ -28,7 +29,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield case.finding(
             deeds, title=f"tried to run programs that are not there: {listed(deed.subject for deed in deeds)}"
         )
-    for deeds in grouped(case.of("run")):
+    for deeds in grouped(without_try_runs(case, case.of("run"))):
         names = [program_name(deed.subject) for deed in deeds]
         carries = any(name in DOWNLOADERS for name in names)
         yield case.finding(
