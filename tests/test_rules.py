@@ -151,7 +151,6 @@ def test_a_finding_names_the_decoy_the_way_out_the_package_and_the_phase(
         ("dropped_program_run/fires-own-folder", "suspicious"),
         ("piped_code_run/fires-input", "suspicious"),
         ("piped_code_run/fires-input-download", "malicious"),
-        ("vault_command_run/fires-version", "suspicious"),
         ("sensor_evaded/fires", "malicious"),
         ("sensor_evaded/fires-kill", "suspicious"),
         ("container_escape_tried/fires-socket", "suspicious"),
@@ -316,3 +315,32 @@ def test_a_build_may_run_what_it_had_linked_and_nobody_changed(linker: str, hand
     story.child(script, probe, [probe])
     found = judge(story.end(root).whole(), sheets("npm"), RULES).findings
     assert any(finding.rule == "program_unexpected" and "try" in finding.title for finding in found) is told
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "rules"),
+    [
+        ("/home/dev/.local/bin/docker", ["--version"], set()),
+        ("/usr/bin/java", ["-version"], set()),
+        ("/usr/bin/claude", ["--version"], set()),
+        ("/usr/bin/claude", [], {"program_unexpected", "vault_command_run"}),
+        ("/home/dev/.local/bin/docker", ["ps"], {"program_unexpected", "vault_command_run"}),
+        ("/home/dev/.local/bin/docker", ["--version", "login"], {"program_unexpected", "vault_command_run"}),
+        ("/usr/bin/curl", ["--version"], set()),
+        ("/usr/bin/curl", ["version"], {"program_unexpected"}),
+        ("/tmp/tmpab12/tool", ["--version"], {"program_unexpected"}),
+        ("/home/dev/.local/bin/made", ["--version"], {"program_unexpected", "dropped_program_run"}),
+    ],
+)
+def test_a_program_that_is_asked_about_itself_only(path: str, words: list[str], rules: set[str]) -> None:
+    story = Story()
+    root = story.begin("install", "install", NPM)
+    script = story.script(root)
+    if path.endswith("made"):
+        story.read(script, path, "write", created=True)
+    if path.endswith("docker"):
+        story.child(script, "/usr/bin/dash", ["/bin/sh", path, *words], path=path)
+    else:
+        story.child(script, path, [path, *words])
+    found = {finding.rule for finding in judge(story.end(root).whole(), sheets("npm"), RULES).findings}
+    assert found - {"write_unexpected", "persistence_written"} == rules
