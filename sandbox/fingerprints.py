@@ -25,8 +25,8 @@ PLAN_SOURCES = ("ecosystems", "plan.py")
 """What makes an artifact's phases."""
 SENSOR_SOURCES = (
     "backends", "bait.py", "containers.py", "decoys", "furniture.py", "gateway", "globs.py", "guest.py",
-    "image_tools.py", "images.py", "link.py", "link_stream.py", "machine.py", "observe.py", "persona.py", "recorder.py",
-    "repository.py", "side_by_side.py", "streams.py", "toolchain.py", "warden",
+    "image_tools.py", "images.py", "link.py", "link_stream.py", "locales.py", "machine.py", "observe.py", "persona.py",
+    "recorder.py", "repository.py", "side_by_side.py", "streams.py", "toolchain.py", "warden",
 )  # fmt: skip
 """What makes the guest, its bait and its internet, and what sees."""
 JUDGE_SOURCES = (

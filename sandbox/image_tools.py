@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox import containers
+from sandbox import containers, locales
 from sandbox.errors import BackendError
 from sandbox.images import Image
 from sandbox.plan import Toolchain
@@ -29,7 +29,7 @@ MOST_FILES = 2000
 MOST_BYTES = 8 * 1024 * 1024
 MOST_SAID = 1024 * 1024
 SECONDS = 60
-_FORMAT = 1
+_FORMAT = 2
 
 NODE = """
 const fs = require("fs"), path = require("path");
@@ -86,6 +86,7 @@ done
 for name in python3 python; do
     place=$(command -v "$name") && { "$place" -I -c "$2"; break; }
 done
+ls /lib/ld-musl-* > /dev/null 2>&1 && echo 'locales *' || echo locales $(locale -a 2> /dev/null)
 exit 0
 """
 
@@ -117,6 +118,7 @@ class ImageTools(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     identity: str = ""
     shell: str = ""
+    locales: tuple[str, ...] = ()
     node: NodeFound | None = None
     python: PythonFound | None = None
     configuration: tuple[Put, ...] = ()
@@ -164,6 +166,7 @@ class ImageTools(msgspec.Struct, frozen=True, kw_only=True):
             pip=f"{python.pip}/__pip-runner__.py" if python and python.pip else "",
             pip_version=python.pip_version if python else "",
             shell=self.shell,
+            locales=self.locales,
             tags=python.tags if python else (),
             environment={"npm_config_nodedir": node.headers} if node and node.headers else {},
         )
@@ -228,6 +231,7 @@ def _read(said: str, image: Image, configuration: tuple[Put, ...], volumes: tupl
         raise BackendError(f"the tools of the image {image.name} answer oddly: {error}") from None
     return ImageTools(
         image=image.name, identity=image.id, shell=lines.get("shell", ""), node=node, python=python,
+        locales=locales.said_to_be(lines.get("locales", "")),
         configuration=configuration, volumes=volumes,
     )  # fmt: skip
 

@@ -6,13 +6,13 @@ lived-in machine has comes from `furniture` (the home), `etc_files` and `machine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from sandbox import discovery
+from sandbox import discovery, locales
 from sandbox import furniture as _furniture
 from sandbox.bait import Bait, BaitFile, Decoy, Draw, Person
 from sandbox.errors import UsageError
@@ -67,6 +67,10 @@ class Persona(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             npm_registry=npm_registry,
             pypi_registry=pypi_registry,
         )
+
+    def at_home(self, known: Collection[str]) -> Persona:
+        """This persona where its programs know these locales: it speaks one that works."""
+        return msgspec.structs.replace(self, locale=locales.usable(self.locale, known))
 
     def variables(self) -> dict[str, str]:
         """The whole environment of this user's shell, without what decoys add."""

@@ -63,7 +63,7 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
                 tools=tools,
                 registries=registries,
                 cache=cache,
-                persona=persona,
+                persona=persona.at_home(tools.toolchain.locales),
                 backend=backend,
                 limits=limits,
                 seconds=settings.timeout,

@@ -88,6 +88,8 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     pip_version: str = ""
     shell: str = "/bin/bash"
     """What a user's terminal runs."""
+    locales: tuple[str, ...] = ()
+    """Those that the guest's C library knows, as `locale -a` prints them; see `locales.usable`."""
     tags: tuple[str, ...] = ()
     """Wheel tags that the guest's Python accepts, best first (`packaging.tags`)."""
     environment: dict[str, str] = {}

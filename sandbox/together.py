@@ -53,7 +53,7 @@ def run(
             tools=bench.tools,
             registries=bench.registries,
             cache=bench.cache,
-            persona=bench.persona,
+            persona=bench.persona.at_home(bench.tools.toolchain.locales),
             backend=bench.backend,
             limits=plan.Limits(),
             seconds=bench.settings.timeout,

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sandbox import interpreter, process
+from sandbox import interpreter, locales, process
 from sandbox.errors import BackendError
 from sandbox.plan import Toolchain
 
@@ -78,6 +78,7 @@ class HostTools(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     pip_version: str = ""
     programs: tuple[str, ...] = ()
     """Those of COMPANIONS that the guest will have."""
+    locales: tuple[str, ...] = ()
     problems: dict[str, str] = {}
 
     def require(self, programs: Iterable[str]) -> None:
@@ -175,6 +176,7 @@ class HostTools(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             python_version=self.python.version if self.python is not None else "",
             pip=f"{GUEST_PIP}/__pip-runner__.py" if self.pip else "",
             pip_version=self.pip_version,
+            locales=self.locales,
             tags=self.python.tags if self.python is not None else (),
             environment=environment,
         )
@@ -200,6 +202,7 @@ def find(search_path: str | None = None, python: str = "", cache: Path | None = 
         pip=pip,
         pip_version=pip_version,
         programs=tuple(name for name in COMPANIONS if shutil.which(name, path="/usr/bin:/bin")),
+        locales=locales.on_this_machine(),
         problems=problems,
     )
 

@@ -77,6 +77,12 @@ def test_an_image_without_the_package_manager_says_so(said: str, program: str) -
         read(said).require([program])
 
 
+def test_an_image_says_which_locales_it_has() -> None:
+    assert read("locales C C.utf8 POSIX").toolchain.locales == ("C", "C.utf8", "POSIX")
+    assert read("locales *").toolchain.locales == ("*",)
+    assert read("locales").toolchain.locales == read("shell /bin/sh").toolchain.locales == ()
+
+
 def test_an_image_without_a_shell_says_so() -> None:
     with pytest.raises(BackendError, match="no shell"):
         read("").require(["npm"])

@@ -65,6 +65,18 @@ def test_variables_are_a_shell_s(laptop: Persona) -> None:
     assert not any(name.startswith(("NODE_", "LD_", "PYTHON")) for name in variables)
 
 
+def test_a_persona_speaks_what_its_programs_know(laptop: Persona) -> None:
+    known = laptop.at_home(("C", "POSIX", "en_US.utf8"))
+    assert known == laptop
+    plain = laptop.at_home(("C", "C.utf8", "POSIX", "de_DE.utf8"))
+    assert plain.variables()["LANG"] == "C.UTF-8"
+    assert etc_files(plain)["/etc/default/locale"].strip() == b"LANG=C.UTF-8"
+    named = {file.path: file.content for file in furniture(plain, Draw(1))}
+    assert named["~/.config/user-dirs.locale"].strip() == b"C"
+    everything = b"\n".join([*file_texts(furniture(plain, Draw(1))), *etc_files(plain).values()])
+    assert b"en_US" not in everything
+
+
 def test_the_person_is_the_persona_s(laptop: Persona) -> None:
     person = laptop.person(*REGISTRIES)
     assert (person.user, person.home, person.host) == (laptop.user, laptop.home, laptop.host)

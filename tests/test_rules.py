@@ -14,7 +14,7 @@ from sandbox.judge import judge
 from sandbox.profiles import Expectation, Profiles, Sheet
 from sandbox.report import Finding, PackageReport
 from sandbox.rules import Rule, _names, _places, listed
-from tests.recording import NPM, PROJECT, Story
+from tests.recording import HOME, NPM, PROJECT, Story
 
 RULES: dict[str, Rule] = discovery.load("rules", "RULE")
 FOLDER = Path(__file__).parent / "recordings"
@@ -151,7 +151,6 @@ def test_a_finding_names_the_decoy_the_way_out_the_package_and_the_phase(
         ("dropped_program_run/fires-own-folder", "suspicious"),
         ("piped_code_run/fires-input", "suspicious"),
         ("piped_code_run/fires-input-download", "malicious"),
-        ("vault_command_run/fires-version", "suspicious"),
         ("sensor_evaded/fires", "malicious"),
         ("sensor_evaded/fires-kill", "suspicious"),
         ("container_escape_tried/fires-socket", "suspicious"),
@@ -234,3 +233,141 @@ def test_places_are_those_of_the_recordings_home() -> None:
 def test_lists_are_short() -> None:
     assert listed(["a", "b", "a"]) == "a, b"
     assert listed("abcdef", 2) == "a, b and 4 more"
+
+
+@pytest.mark.parametrize(
+    ("words", "asks"),
+    [
+        ("", False), ("aux", False), ("-ef", False), ("-e", False), ("-A -o ppid,pid", False),
+        ("axww -o pid,args", False), ("-u dev -e", False),
+        ("-eo pid,comm", False), ("-e -o etime,pid,args", False), ("-p 1 -o comm=", False),
+        ("-C server", False), ("--no-headers -e", False), ("-axo pid,time", False), ("-A e -ww", True),
+        ("auxe", True),
+        ("-e -o pid,args e", True), ("eww", True), ("-axe", True), ("-C o e", True), ("-e -o environ", True),
+        ("-e -u nobodyhere", True), ("-C e -u nobodyhere", True), ("axeo pid", True), ("-p 1 ewwo args", True),
+    ],
+)  # fmt: skip
+def test_ps_is_ordinary_until_it_is_asked_for_environments(words: str, asks: bool) -> None:
+    story = Story()
+    root = story.begin("install", "install", NPM)
+    ps = story.child(story.script(root), "/usr/bin/ps", ["ps", *words.split()])
+    for pid in range(1, 9):
+        for name in ("stat", "cmdline", "environ"):
+            story.read(ps, f"/proc/{pid}/{name}")
+    found = judge(story.end(root).whole(), sheets("npm"), RULES).findings
+    assert [finding.rule for finding in found] == (["process_memory_read"] if asks else [])
+    assert all(finding.verdict == "malicious" for finding in found)
+
+
+ADVISORIES = "https://registry.test/-/npm/v1/security/advisories/bulk"
+
+
+@pytest.mark.parametrize(
+    ("argv", "url", "rules"),
+    [
+        (["node", "/usr/bin/npm", "install", "rows"], ADVISORIES, []),
+        (["node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "install", "rows"], ADVISORIES, []),
+        (["node", "/usr/bin/npm", "install", "rows"], "https://registry.test/rows", ["registry_published"]),
+        (["node", "/usr/bin/npm", "pkg", "set", "x"], ADVISORIES, ["persistence_written"]),
+        (["node", "x.js"], ADVISORIES, ["persistence_written", "registry_published"]),
+        (["node", "x.js", "/usr/bin/npm", "install", "a"], ADVISORIES, ["persistence_written", "registry_published"]),
+        (["node", "-r", "./x", "/usr/bin/npm", "install"], ADVISORIES, ["persistence_written", "registry_published"]),
+    ],
+)
+def test_npm_called_by_a_script_may_ask_for_advisories_and_note_what_it_installed(
+    argv: list[str], url: str, rules: list[str]
+) -> None:
+    story = Story()
+    root = story.begin("install", "install", NPM)
+    npm = story.child(story.script(root), "/usr/bin/node", argv)
+    story.add(
+        events.ConnectionOpened, process=npm, protocol="tcp", address="198.18.0.9", port=443, host="registry.test",
+        connection=1,
+    )  # fmt: skip
+    story.add(events.RequestSent, process=npm, connection=1, method="POST", url=url, headers=[], body_size=50)
+    story.read(npm, f"{PROJECT}/package.json", "write")
+    found = judge(story.end(root).whole(), sheets("npm"), RULES).findings
+    assert sorted({finding.rule for finding in found} & {"persistence_written", "registry_published"}) == rules
+
+
+@pytest.mark.parametrize(
+    ("linker", "hand", "kind", "told"),
+    [
+        ("/usr/bin/x86_64-linux-gnu-ld.bfd", "", "install", False),
+        ("/usr/bin/ld", "", "import", True),
+        ("/tmp/tmpab12/ld", "", "install", True),
+        ("/usr/bin/python3.11", "", "install", True),
+        ("/usr/bin/ld", "write", "install", True),
+        ("/usr/bin/ld", "renamed", "install", True),
+        ("/usr/bin/ld", "linked", "install", True),
+    ],
+)
+def test_a_build_may_run_what_it_had_linked_and_nobody_changed(linker: str, hand: str, kind: str, told: bool) -> None:
+    story, probe = Story(), "/tmp/tmpab12/try"
+    root = story.begin("install" if kind == "install" else "import:thing", kind, NPM)
+    script = story.script(root)
+    ld = story.child(script, linker, [linker, "-o", probe])
+    story.read(ld, probe, "readwrite", created=True)
+    if hand == "write":
+        story.read(script, probe, "write")
+    elif hand:
+        story.add(events.FileChanged, process=script, path="/tmp/other", target=probe, change=hand)
+    story.child(script, probe, [probe])
+    found = judge(story.end(root).whole(), sheets("npm"), RULES).findings
+    assert any(finding.rule == "program_unexpected" and "try" in finding.title for finding in found) is told
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "rules"),
+    [
+        ("/home/dev/.local/bin/docker", ["--version"], set()),
+        ("/usr/bin/java", ["-version"], set()),
+        ("/usr/bin/claude", ["--version"], set()),
+        ("/usr/bin/claude", [], {"program_unexpected", "vault_command_run"}),
+        ("/home/dev/.local/bin/docker", ["ps"], {"program_unexpected", "vault_command_run"}),
+        ("/home/dev/.local/bin/docker", ["--version", "login"], {"program_unexpected", "vault_command_run"}),
+        ("/usr/bin/curl", ["--version"], set()),
+        ("/usr/bin/curl", ["version"], {"program_unexpected"}),
+        ("/tmp/tmpab12/tool", ["--version"], {"program_unexpected"}),
+        ("/home/dev/.local/bin/made", ["--version"], {"program_unexpected", "dropped_program_run"}),
+    ],
+)
+def test_a_program_that_is_asked_about_itself_only(path: str, words: list[str], rules: set[str]) -> None:
+    story = Story()
+    root = story.begin("install", "install", NPM)
+    script = story.script(root)
+    if path.endswith("made"):
+        story.read(script, path, "write", created=True)
+    if path.endswith("docker"):
+        story.child(script, "/usr/bin/dash", ["/bin/sh", path, *words], path=path)
+    else:
+        story.child(script, path, [path, *words])
+    found = {finding.rule for finding in judge(story.end(root).whole(), sheets("npm"), RULES).findings}
+    assert found - {"write_unexpected", "persistence_written"} == rules
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (f"{HOME}/.config/rows/config.json", False),
+        (f"{HOME}/.config/row_lib/config.json", False),
+        (f"{HOME}/.row-tool/config.toml", False),
+        (f"{HOME}/.row_tool/config.toml", False),
+        (f"{HOME}/.local/state/rowtool/rows.log", False),
+        (f"{HOME}/.rows_history", False),
+        (f"{HOME}/.rows_history-4711.tmp", False),
+        (f"{HOME}/.config/git/settings.json", True),
+        (f"{HOME}/.other_history", True),
+        (f"{HOME}/.config/other/config.json", True),
+        (f"{HOME}/.config/rows/start.py", True),
+        (f"{HOME}/.rows", True),
+    ],
+)
+def test_a_command_keeps_its_settings_under_its_names(path: str, told: bool) -> None:
+    names = ["import:row_lib", "run:rows --help", "run:rows", "run:git"]
+    phases = [events.PlannedPhase(name, name.partition(":")[0]) for name in names]
+    story = Story(ecosystem="pypi", package="row-tool", phases=[events.PlannedPhase("install", "install"), *phases])
+    command = story.begin("run:rows", "run", [f"{PROJECT}/.venv/bin/rows"])
+    story.read(command, path, "write", created=True)
+    found = {finding.rule for finding in judge(story.end(command).whole(), sheets("pypi"), RULES).findings}
+    assert ("write_unexpected" in found) is told

@@ -3,16 +3,20 @@
 What: a package opened the memory, environment or memory map of another process, traced one, or listed the
 command lines of many.
 Why it matters: a pipeline's runner holds its secrets in memory and environment; this is how they are taken.
-Reading another's memory or environment is malicious. Listing command lines is what `ps` does: suspicious.
+Reading another's memory or environment is malicious, also by a `ps` that is asked to print it. Listing command lines
+is what `ps` does: suspicious.
 What to do: reject the package; where it ran in a pipeline, rotate all secrets that the pipeline had.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from sandbox.facts import Deed
+from sandbox.lineage import Actor
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, by_package, grouped
 
@@ -22,20 +26,24 @@ _CALLS = frozenset({"process_vm_readv", "process_vm_writev", "pidfd_getfd"})
 _ATTACH = frozenset({1, 2, 3, 4, 5, 6, 16, 0x4206})
 """Requests of ptrace that read, write, attach to or seize another process."""
 _MANY = 5
+_ENVIRONMENTS = re.compile(r"[acfghjlmnrsuvwxHLMSTVXZ]*e[acefghjlmnrsuvwxHLMSTVXZ]*([OUkopqtN].*)?")
+"""Letters with which ps, without a dash, prints the environment of each process behind its command."""
+_TAKES_A_NAME = re.compile(r"-C|k|-?[A-Za-z]*[oO]|--format|--sort")
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Findings for what takes secrets, and for sweeps of command lines."""
     taking: list[Deed] = []
     sweeping: list[Deed] = []
+    user = posixpath.basename(case.header.home)
     for (path, _, actor, _), use in case.facts.opened.items():
         match = _OTHER.fullmatch(path) if path.startswith("/proc/") else None
         if match is None or actor.role != "package" or int(match["pid"]) == actor.process.pid:
             continue
         deed = case.deed("read", use.line, use.event, actor, subject=path)
-        if case.judged.is_expected(deed):
-            continue
         what = match["what"].split("/", 1)[0]
+        if case.judged.is_expected(deed) and not (what == "environ" and _prints_environments(actor, user)):
+            continue
         (taking if what in _TAKING else sweeping).append(deed)
     for line, event, actor in case.facts.syscalls:
         attaches = event.name == "ptrace" and bool(event.args) and event.args[0] in _ATTACH
@@ -55,6 +63,24 @@ def check(case: Case) -> Iterator[Finding]:
                 severity="medium",
                 confidence="medium",
             )
+
+
+def _prints_environments(actor: Actor, user: str) -> bool:
+    """Whether ps is asked for environments: by an `e` in a word without a dash, or with one where it reads those words
+    as if they had none (an `x` in it, or a user that there is not); or by the column of that name."""
+    argv = actor.program.argv[1:] if actor.program is not None else []
+    if any("environ" in word for word in argv):
+        return True
+    asked = [who for flag, who in pairwise(argv) if flag.startswith("-") and flag[-1] in "uUgG" and flag[1:2] != "-"]
+    loose = any(not who.isdigit() and who not in (user, "root") for who in asked)
+    words = iter(argv)
+    for word in words:
+        bare = not word.startswith("-") or loose or ("x" in word and not word.startswith("--"))
+        if bare and _ENVIRONMENTS.fullmatch(word.lstrip("-")):
+            return True
+        if _TAKES_A_NAME.fullmatch(word) and not (loose and word == "-C"):
+            next(words, None)
+    return False
 
 
 RULE = Rule(

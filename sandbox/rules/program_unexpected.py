@@ -1,8 +1,9 @@
 """A program was run that packages do not usually need.
 
 What: a package started a program that is neither its own, nor a usual part of building and running packages
-(interpreters, compilers, file commands), nor named in its profile; or tried to run one for the network, or one
-that gives more rights, that is not there.
+(interpreters, compilers, file commands), nor what a build just had linked in order to try it, nor named in its profile;
+or tried to run one for the network, or one that gives more rights, that is not there. Asking one of the machine's for
+its version only (`java -version`) is none.
 Why it matters: downloaders, network tools, service managers and account tools are how a script does what
 its language would make visible. By itself it proves no harm.
 What to do: read the command line in the evidence. A profile entry with the program and its arguments allows
@@ -13,10 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sandbox.facts import Deed
 from sandbox.lineage import program_name
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, grouped, listed
+from sandbox.rules._built import without_try_runs
 from sandbox.rules._names import CARRIERS, DOWNLOADERS, PRIVILEGED
+
+_ABOUT_ITSELF = frozenset({"--version", "-version", "-V", "--help"})
+"""Asked by itself, no program does more than answer: which tools are there is what builds ask of many."""
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -28,7 +34,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield case.finding(
             deeds, title=f"tried to run programs that are not there: {listed(deed.subject for deed in deeds)}"
         )
-    for deeds in grouped(case.of("run")):
+    for deeds in grouped(without_try_runs(case, [deed for deed in case.of("run") if not _is_about_itself(case, deed)])):
         names = [program_name(deed.subject) for deed in deeds]
         carries = any(name in DOWNLOADERS for name in names)
         yield case.finding(
@@ -36,6 +42,18 @@ def check(case: Case) -> Iterator[Finding]:
             title=f"ran programs that no profile expects: {listed(names)}",
             severity="high" if carries else "medium",
         )
+
+
+def _is_about_itself(case: Case, deed: Deed) -> bool:
+    """Whether a program that the package did not bring is only asked for its version or its usage."""
+    program = deed.actor.program
+    if program is None or deed.subject in case.facts.origins:
+        return False
+    words = program.argv[1:]
+    if program.script and words and program_name(words[0]) == program_name(program.script):
+        words = words[1:]
+    there = case.facts.table.is_system(deed.subject) or deed.subject.startswith(f"{case.header.home}/.local/bin/")
+    return there and len(words) == 1 and words[0] in _ABOUT_ITSELF
 
 
 RULE = Rule(

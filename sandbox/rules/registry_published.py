@@ -23,6 +23,8 @@ from sandbox.rules._names import host_of
 _ACCOUNT = re.compile(
     r"/-/(whoami|npm/v1/(tokens?|user|oidc)|user/|org/|package/[^/]+/(dist-tags|access|collaborators)|v1/login)"
 )
+_AUDIT = re.compile(r"/-/npm/v1/security/(advisories/bulk|audits(/quick)?)\Z")
+"""Questions about what is installed, which change nothing."""
 _SEARCH = re.compile(r"/-/v1/search\?.*maintainer")
 _UPLOAD = re.compile(r"/(legacy|_/oidc/mint-token)/?(\?|$)|/pypi/?\?:action=|/_/oidc/")
 _COMMAND = re.compile(
@@ -57,7 +59,13 @@ def _requests(case: Case) -> Iterator[Deed]:
     yield from (deed for deed in case.of("request") if deed.actor.role != "package")
     for connection in case.facts.connections:
         if connection.actor.role == "package":
-            yield from request_deeds(case.facts, connection)
+            yield from (deed for deed in request_deeds(case.facts, connection) if not _is_audit(case, deed))
+
+
+def _is_audit(case: Case, deed: Deed) -> bool:
+    """npm's own question for advisories, by a program that may ask it: any other's is a way to hand things over."""
+    path = "/" + deed.subject.partition("://")[2].partition("/")[2]
+    return _AUDIT.search(path) is not None and case.judged.is_expected(deed)
 
 
 def _publishes(deed: Deed, registries: set[str]) -> bool:

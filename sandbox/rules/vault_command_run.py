@@ -4,7 +4,8 @@ What: a package ran, or tried to run, the command-line tool of a password manage
 code host, or an AI agent.
 Why it matters: instead of reading files, a thief asks the tools that are already logged in (`op item get`,
 `gh auth token`, `kubectl get secrets`), or has an AI agent do the searching for it. Commands that yield
-secrets or set an agent loose have no honest reason here: malicious. Others are suspicious.
+secrets or set an agent loose have no honest reason here: malicious. Others are suspicious, but for a question about
+the tool itself (`docker --version`).
 What to do: if the package's purpose is to drive that tool, add a profile entry for the program; else reject
 it.
 """
@@ -51,7 +52,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "cursor-agent": ("cursor", r".*"),
     "docker": ("docker", r"login|--privileged|-v +/:|volume=/:|/var/run/docker\.sock"),
 }
-_HARMLESS = re.compile(r"(-v|-V|--version|version|--help|-h|help)?")
+_ABOUT_ITSELF = re.compile(r"-v|-V|--version|version|version --client|--help|-h|help")
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -63,8 +64,10 @@ def check(case: Case) -> Iterator[Finding]:
         name = next((name for name in names if name in _COMMANDS), None)
         if name is None:
             continue
+        if _ABOUT_ITSELF.fullmatch(deed.arguments):
+            continue  # whether it is there, which build and deployment tools ask
         decoy, pattern = _COMMANDS[name]
-        if not _HARMLESS.fullmatch(deed.arguments) and re.search(pattern, deed.arguments):
+        if deed.arguments and re.search(pattern, deed.arguments):
             yielding.add(id(deed))
         decoys[id(deed)] = decoy
         deeds.append(deed)

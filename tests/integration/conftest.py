@@ -173,7 +173,7 @@ def run(fixture: Fixture, made: Built, settings: Settings, recording: Path) -> P
         tools=tools,
         registries=registries,
         cache=cache,
-        persona=pipeline.personas(settings)[0],
+        persona=pipeline.personas(settings)[0].at_home(tools.toolchain.locales),
         backend=backend,
         limits=Limits(**fixture.limits),
         seconds=60.0,

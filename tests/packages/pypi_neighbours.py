@@ -76,6 +76,16 @@ _HOOK = """
     sys.meta_path.append(Finder())
 """
 
+_LOCALE = """
+    import locale
+    import time
+    import uuid
+
+    locale.setlocale(locale.LC_ALL, "")
+    TODAY = time.strftime("%x")
+    RUN = uuid.uuid1()
+"""
+
 _OWN_CONFIG = """
     import json
     import os
@@ -180,6 +190,10 @@ _DOTENV = """
 """
 
 NEIGHBOURS = [
+    _neighbour(
+        "pypi-locale", "house-dates", "it speaks the user's language, and numbers its runs (uuid1)",
+        _wheel("house-dates", {"house_dates/__init__.py": _LOCALE}),
+    ),
     _neighbour(
         "pypi-c-extension", "quick-mean", "an sdist whose C extension setuptools compiles",
         _c_extension, needs=("index", "compiler"),
