@@ -249,6 +249,17 @@ def test_the_json_of_the_pages_is_json(text: str) -> None:
     assert json.loads(text)["packageRules"][0]["ignoreTests"] is False
 
 
+@pytest.mark.parametrize("text", fenced("yaml"))
+def test_no_example_leaves_the_gate_out_by_the_names_of_files(text: str) -> None:
+    """A required check that was skipped stays pending."""
+    document = yaml.load(text, yaml.BaseLoader)  # `on` stays a word
+    events = document.get("on", {})
+    triggers = list(events.values()) if isinstance(events, dict) else []
+    rules = [rule for job in document.values() if isinstance(job, dict) for rule in job.get("rules", ())]
+    for one in [*triggers, *rules]:
+        assert not {"paths", "paths-ignore", "changes"} & set(one)
+
+
 def test_every_page_has_an_example() -> None:
     assert len(PAGES) == 6
     for page in PAGES:
@@ -302,6 +313,11 @@ def test_the_hook_takes_every_lockfile_and_little_else() -> None:
         assert lockfiles.by_name(name)
     for name in ("package.json", "README.md", "requirements.in", "src/lock.py", "x/package-lock.json.bak"):
         assert not pattern.search(name), name
+
+
+def test_the_local_hook_of_the_page_takes_the_same_files() -> None:
+    (local,) = [text for text in blocks(ROOT / "docs" / "ci" / "pre-commit.md", "yaml") if "repo: local" in text]
+    assert yaml.safe_load(local)["repos"][0]["hooks"][0]["files"] == HOOK["files"]
 
 
 def test_the_hooks_entry(runner: Runner) -> None:
