@@ -187,7 +187,33 @@ def test_the_action_without_a_base_that_there_is(runner: Runner, base: str) -> N
     done = runner.act({}, base=base)
     assert done.returncode == 2
     assert "base" in done.stdout if not base else "revision" in done.stderr
-    assert runner.outputs["gate"].get("verdict", "") == ""
+    assert {name for name, value in runner.outputs["gate"].items() if value} <= {"exit-code"}
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("base", ["main", "origin/main"])
+def test_the_action_fetches_a_branch_by_its_name(runner: Runner, base: str) -> None:
+    done = runner.act({}, base=base)
+    assert done.returncode == 5, done.stderr
+    assert "no revision" not in done.stderr
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("single", [True, False])
+def test_the_action_on_the_first_push_of_a_branch(runner: Runner, single: bool) -> None:
+    shutil.rmtree(runner.checkout)
+    origin = Repository(runner.root / "origin")
+    only = ["--single-branch"] if single else []
+    origin.git("clone", "-q", *only, "--branch=change", f"file://{origin.root}", str(runner.checkout))
+    event = {
+        "github.event.before": "0" * 40, "github.ref_name": "change", "github.event.repository.default_branch": "main"
+    }  # fmt: skip
+    done = runner.act(event)
+    assert done.returncode == 5, done.stderr
+    assert origin.git("-C", str(runner.checkout), "rev-parse", "--is-shallow-repository") == "false"
+    done = runner.act(event | {"github.ref_name": "main"})
+    assert done.returncode == 2
+    assert "there is no base" in done.stdout
 
 
 def test_the_action_installs_only_what_is_missing(runner: Runner) -> None:
