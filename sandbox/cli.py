@@ -40,7 +40,7 @@ app.add_typer(image_commands.app, name="image")
 Targets = Annotated[
     list[str],
     typer.Argument(
-        metavar="TARGET",
+        metavar="TARGET...",
         help="npm:NAME[@VERSION], pypi:NAME[==VERSION], a purl (pkg:npm/..., pkg:pypi/...), "
         "a .tgz, .whl or .tar.gz file, or a package folder.",
         show_default=False,
@@ -52,7 +52,7 @@ Before = Annotated[str, typer.Argument(metavar="A", help=f"What was. {Subject}")
 After = Annotated[str, typer.Argument(metavar="B", help=f"What is now. {Subject}")]
 Subjects = Annotated[
     list[str],
-    typer.Argument(metavar="TARGET|RECORDING", help=f"{Subject} Several are merged.", show_default=False),
+    typer.Argument(metavar="TARGET|RECORDING...", help=f"{Subject} Several are merged.", show_default=False),
 ]
 _SHEETS = "Write packages/<ecosystem>/<name>.yaml into this folder instead of to stdout."
 Style = Annotated[
@@ -64,7 +64,7 @@ Name = Annotated[str, typer.Argument(metavar="[NAME]", help="Show this one in fu
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"baitbox {__version__}")
+        emit(f"baitbox {__version__}")
         raise typer.Exit
 
 
@@ -352,13 +352,28 @@ def _crashed(error: Exception) -> int:
     return errors.EXIT_BUG
 
 
+def _emitting(command: Any) -> Any:
+    """The command, and all below it, with their help written as data are: a full disk, or a reader who left, is no bug
+    of ours."""
+    told = command.get_help
+
+    def get_help(context: Any) -> str:
+        emit(told(context))
+        raise typer.Exit
+
+    command.get_help = get_help
+    for below in getattr(command, "commands", {}).values():
+        _emitting(below)
+    return command
+
+
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code; every failure becomes one sentence on stderr here."""
-    command = typer.main.get_command(app)
-    if not arguments:
-        command.main(["--help"], prog_name="baitbox", standalone_mode=False)
-        return UsageError.exit_code
+    command = _emitting(typer.main.get_command(app))
     try:
+        if not arguments:
+            command.main(["--help"], prog_name="baitbox", standalone_mode=False)
+            return UsageError.exit_code
         code = command.main(arguments, prog_name="baitbox", standalone_mode=False, obj=_Shell())
         return code if isinstance(code, int) else errors.EXIT_CLEAN
     except BaitboxError as error:

@@ -29,8 +29,8 @@ NAMESPACE_SYSCTLS = (
     ("user.max_user_namespaces", "0", "15000"),
 )
 IN_CONTAINER = (
-    "inside a container the container's own rules may forbid it: run baitbox on the host, or start the "
-    "container with --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+    "inside a container the container's own rules may forbid it: run baitbox on the host, or start the container with "
+    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
 )
 
 
@@ -42,6 +42,7 @@ def examine(cache: Path) -> list[Check]:
         notification(tried),
         killable(tried),
         namespaces(tried),
+        own_proc(tried),
         bubblewrap(),
         trial(),
         warden(),
@@ -104,6 +105,17 @@ def namespaces(tried: dict[str, str]) -> Check:
     return _tried("user namespaces", error, hint, needed=True)
 
 
+def own_proc(tried: dict[str, str]) -> Check:
+    """A /proc for the guest's own processes, which cannot be had where this one has masked parts."""
+    return _tried(
+        "own /proc",
+        tried.get("proc", "EIO"),
+        "parts of /proc are masked here, as most containers do (Podman shows them with --security-opt unmask=ALL); "
+        + IN_CONTAINER,
+        needed=True,
+    )
+
+
 def time_namespaces(tried: dict[str, str]) -> Check:
     """Time namespaces give the persona its uptime."""
     return _tried(
@@ -128,14 +140,15 @@ def trial() -> Check:
     program = shutil.which("bwrap")
     if program is None:
         return Check(name="trial guest", ok=False, detail="not tried: no bwrap", needed=True)
-    command = [program, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "true"]
+    command = [program, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
     try:
         done = process.run(command, timeout=10)
     except OSError as error:
         return Check(name="trial guest", ok=False, detail=str(error), needed=True)
     said = done.stderr.decode(errors="replace").strip()[-300:]
     detail = "made and gone again" if done.code == 0 else said or f"bwrap ended with {done.code}"
-    return Check(name="trial guest", ok=done.code == 0, detail=detail, hint="see `user namespaces` above", needed=True)
+    hint = "see `user namespaces` and `own /proc` above"
+    return Check(name="trial guest", ok=done.code == 0, detail=detail, hint=hint, needed=True)
 
 
 def warden() -> Check:

@@ -14,6 +14,8 @@ from typing import IO, Literal
 
 import msgspec
 
+from sandbox import unpacked
+
 FORMAT_VERSION = 1
 
 NOT_LOADED = 97
@@ -399,9 +401,11 @@ def lines(file: Iterable[bytes]) -> Iterator[AnyEvent]:
 
 
 def read(path: Path) -> Recording:
-    """Read a recording; raises ValueError where it is not one, or of a version that this baitbox cannot read."""
+    """Read a recording, plain or gzipped; raises ValueError where it is not one, or of a version that this baitbox
+    cannot read."""
     with path.open("rb") as file:
-        first = file.readline(16 * 1024 * 1024)
+        text = unpacked.lines(file)
+        first = next(text, b"")
         try:
             header = _header_decoder.decode(first)
             if "baitbox" not in msgspec.json.decode(first):
@@ -410,4 +414,4 @@ def read(path: Path) -> Recording:
             raise ValueError(f"the first line is not a recording's header: {error}") from error
         if header.baitbox != FORMAT_VERSION:
             raise ValueError(f"recording format {header.baitbox} is not {FORMAT_VERSION}: update baitbox")
-        return Recording(header, list(lines(file)))
+        return Recording(header, list(lines(text)))

@@ -22,7 +22,7 @@ from sandbox.plan import Limits
 from sandbox.preload import preload
 from sandbox.progress import Prefixed, Progress
 from sandbox.report import PackageReport, worst
-from sandbox.settings import Settings, inside_package
+from sandbox.settings import Settings, inside_package, require_folders
 from sandbox.targets import Target
 
 
@@ -164,6 +164,7 @@ def vet(settings: Settings) -> None:
     from sandbox import profiles, written
 
     personas(settings)
+    require_folders(settings, "cache", "store")
     if settings.profiles:
         profiles.load([profiles.profile_folder(), *settings.profiles], "npm")
     if settings.keep is not None:

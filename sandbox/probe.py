@@ -12,10 +12,15 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 
 CLONE_NEWTIME = 0x00000080
+CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x2, 0x4, 0x8
+MS_REC, MS_SLAVE = 0x4000, 0x80000
 SECCOMP_SET_MODE_FILTER = 1
 SECCOMP_GET_ACTION_AVAIL = 2
 SECCOMP_GET_NOTIF_SIZES = 3
@@ -44,15 +49,41 @@ def seccomp(operation: int, flags: int, argument: object) -> str:
 
 def in_child(flags: int) -> str:
     """The error of unshare(flags) and then of mapping the user, tried in a child that is thrown away."""
+
+    def attempt() -> str:
+        user, group = os.getuid(), os.getgid()
+        said = error_of(libc.unshare(flags))
+        return map_user(user, group) if not said and flags & CLONE_NEWUSER else said
+
+    return of_child(attempt)
+
+
+def own_proc() -> str:
+    """The error of mounting /proc for new namespaces, as the warden does: the kernel refuses it where parts of the
+    present one are masked, as in most containers."""
+
+    def mounted() -> str:
+        said = error_of(libc.mount(None, b"/", None, MS_REC | MS_SLAVE, None))
+        flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+        return said or error_of(libc.mount(b"proc", b"/proc", b"proc", flags, None))
+
+    def attempt() -> str:
+        user, group = os.getuid(), os.getgid()
+        said = error_of(libc.unshare(CLONE_NEWUSER)) or map_user(user, group)
+        # The next child is the first process of the new namespace, whose /proc it is.
+        return said or error_of(libc.unshare(CLONE_NEWPID | CLONE_NEWNS)) or of_child(mounted)
+
+    return of_child(attempt)
+
+
+def of_child(attempt: Callable[[], str]) -> str:
+    """What `attempt` says in a child that is thrown away."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         said = "EIO"
         try:
-            user, group = os.getuid(), os.getgid()
-            said = error_of(libc.unshare(flags))
-            if not said and flags & CLONE_NEWUSER:
-                said = map_user(user, group)
+            said = attempt()
         finally:
             os.write(writer, said.encode())
             os._exit(0)
@@ -91,6 +122,7 @@ def probe() -> dict[str, str]:
         "notification": notification or seccomp(SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)),
         "killable": "" if killable == "EFAULT" else killable or "EIO",
         "namespaces": in_child(CLONE_NEWUSER | CLONE_NEWNET),
+        "proc": own_proc(),
         "time": in_child(CLONE_NEWUSER | CLONE_NEWTIME),
     }
 

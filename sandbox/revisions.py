@@ -221,13 +221,26 @@ def fork_point(base: Commit, head: str) -> Commit:
 
 
 def _how_to_fetch(root: Path, revision: str) -> str:
+    """What to do about a revision that is not here. A plain `git fetch origin main` puts it under no name in a clone of
+    one branch, so the command says where to."""
     shallow = _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
-    remote, slash, branch = revision.partition("/")
-    plain = re.fullmatch(r"[A-Za-z0-9._/-]+", revision) is not None
-    fetch = f"git fetch {remote} {branch}" if slash and branch and plain else "git fetch --unshallow"
-    if shallow:
-        return f"this clone is shallow: {fetch} (on GitHub Actions: checkout with fetch-depth: 0)"
-    return f"fetch it first: {fetch}" if slash and branch and plain else "see what there is with git branch --all"
+    why = "this clone is shallow" if shallow else "fetch it first"
+    actions = " (on GitHub Actions: checkout with fetch-depth: 0)" if shallow else ""
+    remotes = _git(root, "remote").stdout.decode("utf-8", "replace").split()
+    if not remotes or not re.fullmatch(r"[A-Za-z0-9._/-]+", revision):
+        return "see what there is with git branch --all"
+    remote = next((one for one in remotes if revision.startswith(f"{one}/")), "")
+    source = remote or ("origin" if "origin" in remotes else remotes[0])
+    if not remote and re.fullmatch(r"[0-9a-f]{7,64}", revision):
+        deepen = " --unshallow" if shallow else ""
+        every = f"'+refs/heads/*:refs/remotes/{source}/*'"
+        return f"{why}: git fetch{deepen} {source} {every}{actions}"
+    branch = revision.removeprefix(f"{source}/")
+    other = "" if remote else f"{source}/{branch}"
+    if other and _git(root, "rev-parse", "--verify", "--quiet", f"{other}^{{commit}}").code == 0:
+        return f"there is {other}: name that"
+    fetch = f"git fetch {source} +{branch}:refs/remotes/{source}/{branch}"
+    return f"{why}: {fetch}{f', and name {other}' if other else ''}{actions}"
 
 
 def _git(folder: Path, *arguments: str, limit: int = 64 * 1024) -> process.Completed:

@@ -19,18 +19,35 @@ from msgspec import Meta
 from sandbox.errors import UsageError
 
 ENVIRONMENT_PREFIX = "BAITBOX_"
+HOMELESS = Path(os.devnull, "baitbox")
+"""A folder that can never be."""
 
 
 def default_cache() -> Path:
     """Where fetched packages are kept: `$XDG_CACHE_HOME/baitbox`, by default `~/.cache/baitbox`."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "baitbox"
+    return _folder("XDG_CACHE_HOME", ".cache")
 
 
 def default_store() -> Path:
     """Where results are kept: `$XDG_DATA_HOME/baitbox`, by default `~/.local/share/baitbox`."""
-    base = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "baitbox"
+    return _folder("XDG_DATA_HOME", ".local/share")
+
+
+def _folder(variable: str, below_home: str) -> Path:
+    base = os.environ.get(variable, "")
+    try:
+        return (Path(base) if base.startswith("/") else Path.home() / below_home) / "baitbox"
+    except RuntimeError:  # neither HOME nor an entry in passwd: no error for a command that needs no such folder
+        return HOMELESS
+
+
+def require_folders(settings: Settings, *names: Literal["cache", "store"]) -> None:
+    """Raise UsageError for a folder that was not named, where there is no home to have it in."""
+    for name in names:
+        if getattr(settings, name) == HOMELESS:
+            variable = {"cache": "XDG_CACHE_HOME", "store": "XDG_DATA_HOME"}[name]
+            what = f"there is no home folder for the {name}: neither HOME nor an entry for this user in /etc/passwd"
+            raise UsageError(what, f"name a folder: --{name} DIR, {ENVIRONMENT_PREFIX}{name.upper()} or {variable}")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -171,7 +171,9 @@ def _store(flags: dict[str, Any]) -> Store:
     from sandbox import settings
     from sandbox.store import Store
 
-    return Store.open(settings.load(flags, os.environ, Path.cwd()).store, create=False)
+    found = settings.load(flags, os.environ, Path.cwd())
+    settings.require_folders(found, "store")
+    return Store.open(found.store, create=False)
 
 
 def _as_in_purl(text: str) -> str:

@@ -15,14 +15,17 @@ Named = tuple[str, Recording]
 
 
 def is_recording(text: str) -> bool:
-    """Whether the user named a recording: a file whose name says so, which no package's does."""
-    return text.endswith(".jsonl") and Path(text).is_file()
+    """Whether the user named a recording, there or not: its name says so, which no package's does."""
+    return text.endswith((".jsonl", ".jsonl.gz"))
 
 
 def read(path: Path) -> Recording:
     """A recording. Raises TargetError where it cannot be read, or is none."""
     try:
         return events.read(path)
+    except FileNotFoundError:
+        hint = "`baitbox check --keep DIR` keeps recordings, `baitbox store export RUN` writes a stored run's"
+        raise TargetError(f"there is no recording {path}", hint) from None
     except OSError as error:
         raise TargetError(f"the recording {path} cannot be read: {error.strerror}") from None
     except ValueError as error:

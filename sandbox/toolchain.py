@@ -348,8 +348,9 @@ def _find_pip(problems: dict[str, str]) -> tuple[str, str]:
 
 
 def _cache_file() -> Path:
-    folder = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(folder) if os.path.isabs(folder) else Path.home() / ".cache") / "baitbox" / "toolchain.json"
+    from sandbox.settings import default_cache
+
+    return default_cache() / "toolchain.json"
 
 
 class _Memory:

@@ -187,7 +187,33 @@ def test_the_action_without_a_base_that_there_is(runner: Runner, base: str) -> N
     done = runner.act({}, base=base)
     assert done.returncode == 2
     assert "base" in done.stdout if not base else "revision" in done.stderr
-    assert runner.outputs["gate"].get("verdict", "") == ""
+    assert {name for name, value in runner.outputs["gate"].items() if value} <= {"exit-code"}
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("base", ["main", "origin/main"])
+def test_the_action_fetches_a_branch_by_its_name(runner: Runner, base: str) -> None:
+    done = runner.act({}, base=base)
+    assert done.returncode == 5, done.stderr
+    assert "no revision" not in done.stderr
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("single", [True, False])
+def test_the_action_on_the_first_push_of_a_branch(runner: Runner, single: bool) -> None:
+    shutil.rmtree(runner.checkout)
+    origin = Repository(runner.root / "origin")
+    only = ["--single-branch"] if single else []
+    origin.git("clone", "-q", *only, "--branch=change", f"file://{origin.root}", str(runner.checkout))
+    event = {
+        "github.event.before": "0" * 40, "github.ref_name": "change", "github.event.repository.default_branch": "main"
+    }  # fmt: skip
+    done = runner.act(event)
+    assert done.returncode == 5, done.stderr
+    assert origin.git("-C", str(runner.checkout), "rev-parse", "--is-shallow-repository") == "false"
+    done = runner.act(event | {"github.ref_name": "main"})
+    assert done.returncode == 2
+    assert "there is no base" in done.stdout
 
 
 def test_the_action_installs_only_what_is_missing(runner: Runner) -> None:
@@ -252,6 +278,17 @@ def test_the_json_of_the_pages_is_json(text: str) -> None:
     assert json.loads(text)["packageRules"][0]["ignoreTests"] is False
 
 
+@pytest.mark.parametrize("text", fenced("yaml"))
+def test_no_example_leaves_the_gate_out_by_the_names_of_files(text: str) -> None:
+    """A required check that was skipped stays pending."""
+    document = yaml.load(text, yaml.BaseLoader)  # `on` stays a word
+    events = document.get("on", {})
+    triggers = list(events.values()) if isinstance(events, dict) else []
+    rules = [rule for job in document.values() if isinstance(job, dict) for rule in job.get("rules", ())]
+    for one in [*triggers, *rules]:
+        assert not {"paths", "paths-ignore", "changes"} & set(one)
+
+
 def test_every_page_has_an_example() -> None:
     assert len(PAGES) == 6
     for page in PAGES:
@@ -305,6 +342,11 @@ def test_the_hook_takes_every_lockfile_and_little_else() -> None:
         assert lockfiles.by_name(name)
     for name in ("package.json", "README.md", "requirements.in", "src/lock.py", "x/package-lock.json.bak"):
         assert not pattern.search(name), name
+
+
+def test_the_local_hook_of_the_page_takes_the_same_files() -> None:
+    (local,) = [text for text in blocks(ROOT / "docs" / "ci" / "pre-commit.md", "yaml") if "repo: local" in text]
+    assert yaml.safe_load(local)["repos"][0]["hooks"][0]["files"] == HOOK["files"]
 
 
 def test_the_hooks_entry(runner: Runner) -> None:

@@ -295,6 +295,19 @@ def test_help_and_version_import_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["check", "--help"], ["store", "list", "-h"], []])
+def test_help_and_version_are_data_too(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "sandbox", *arguments]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: the output cannot be written: No space left on device\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0 if arguments else 2, "")
+
+
 def test_a_reader_who_left_is_no_error() -> None:
     code = (
         "import sys; from sandbox import cli\n"

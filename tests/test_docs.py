@@ -23,9 +23,19 @@ def words(text: str) -> str:
 
 @pytest.mark.parametrize("command", readme.COMMANDS)
 def test_the_help_in_the_readme_is_the_help(command: tuple[str, ...]) -> None:
-    options = readme.help_text(*command).partition("Options:")[2]
+    told = readme.help_text(*command)
+    options = told.partition("Options:")[2]
     assert options
+    assert told.splitlines()[0] in readme.block(README, "help").splitlines(), "run `make readme`"
     assert words(options) in words(readme.block(README, "help")), "run `make readme`"
+
+
+@pytest.mark.parametrize(
+    ("command", "many"),
+    [("check", "TARGET..."), ("gate", "[LOCKFILE]..."), ("scan", "[PATH]..."), ("learn", "TARGET|RECORDING...")],
+)
+def test_the_help_says_where_several_can_be_given(command: str, many: str) -> None:
+    assert readme.help_text(command).splitlines()[0] == f"Usage: baitbox {command} [OPTIONS] {many}"
 
 
 def test_the_settings_in_the_readme_are_the_settings() -> None:

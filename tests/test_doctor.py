@@ -15,7 +15,7 @@ from sandbox import cli, doctor, probe, process, registries, upstream
 from sandbox.doctor import Check
 from sandbox.errors import RegistryError
 
-WORKS = {"notification": "", "killable": "", "namespaces": "", "time": ""}
+WORKS = {"notification": "", "killable": "", "namespaces": "", "proc": "", "time": ""}
 
 
 def program(folder: Path, name: str, script: str) -> Path:
@@ -75,7 +75,8 @@ def test_refused_namespaces_without_such_a_setting_are_probably_a_container(sysc
 
 
 def test_a_probe_that_says_nothing_is_a_refusal() -> None:
-    for check in (doctor.notification({}), doctor.namespaces({}), doctor.killable({}), doctor.time_namespaces({})):
+    asked = (doctor.notification, doctor.namespaces, doctor.own_proc, doctor.killable, doctor.time_namespaces)
+    for check in (one({}) for one in asked):
         assert not check.ok
 
 
@@ -239,6 +240,21 @@ def test_the_probe_runs_alone_and_agrees_with_the_kernel() -> None:
     found = json.loads(done.stdout)
     assert set(found) == set(WORKS)
     assert all(value == "" or value in errno.errorcode.values() for value in found.values())
+
+
+@pytest.mark.native
+def test_a_masked_proc_is_seen_before_a_guest_is_made() -> None:
+    masked = ["bwrap", "--unshare-user", "--unshare-pid", "--dev-bind", "/", "/", "--proc", "/proc"]
+    masked += ["--tmpfs", "/proc/fs", "--"]
+    code = (
+        "from sandbox import doctor; from sandbox.backends.native import BACKEND; print(BACKEND.refused());"
+        "print(doctor.trial().ok)"
+    )
+    done = subprocess.run([*masked, sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    refused, trial = done.stdout.splitlines()
+    assert "own /proc: refused: EPERM" in refused
+    assert "systempaths=unconfined" in refused
+    assert trial == "False"
 
 
 def test_the_probe_does_not_change_the_process_that_asks() -> None:

@@ -97,28 +97,47 @@ def test_what_is_no_revision_is_never_given_to_git(repository: Repository, name:
     assert not list(repository.root.glob("stolen*"))
 
 
+def hint_for(root: Path, revision: str) -> str:
+    with pytest.raises(UsageError, match="there is no revision") as error:
+        revisions.commit(root, revision)
+    return error.value.hint
+
+
 def test_an_unknown_revision_is_told_with_what_to_do(repository: Repository) -> None:
-    with pytest.raises(UsageError, match="no revision origin/main") as error:
-        revisions.commit(repository.root, "origin/main")
-    assert error.value.hint == "fetch it first: git fetch origin main"
-    with pytest.raises(UsageError, match="no revision nope") as error:
-        revisions.commit(repository.root, "nope")
-    assert "git branch" in error.value.hint
+    assert "git branch" in hint_for(repository.root, "nope")
+    assert "git branch" in hint_for(repository.root, "origin/main")  # there is no such remote
+    repository.git("remote", "add", "origin", "https://forge.test/words.git")
+    fetch = "fetch it first: git fetch origin +main:refs/remotes/origin/main"
+    assert hint_for(repository.root, "origin/main") == fetch
+    assert hint_for(repository.root, "fix/it").endswith("+fix/it:refs/remotes/origin/fix/it, and name origin/fix/it")
+    assert "git branch" in hint_for(repository.root, "HEAD~70")
     with pytest.raises(UsageError):
         revisions.commit(repository.root, "HEAD:a.txt")  # a file is no commit
+
+
+def test_what_a_clone_of_one_branch_is_told_works(repository: Repository, tmp_path: Path) -> None:
+    repository.git("branch", "release")
+    clone = tmp_path / "clone"
+    repository.git("clone", "-q", "--single-branch", "--branch=main", f"file://{repository.root}", str(clone))
+    for revision in ("release", "origin/release"):
+        command = hint_for(clone, revision).partition(": git ")[2].partition(",")[0]
+        assert command == "fetch origin +release:refs/remotes/origin/release"
+    repository.git("-C", str(clone), *command.split())
+    revisions.commit(clone, "origin/release")
+    assert hint_for(clone, "release") == "there is origin/release: name that"
 
 
 def test_a_shallow_clone_is_told_how_to_get_the_base(repository: Repository, tmp_path: Path) -> None:
     older = repository.commit({"a.txt": "2"})
     repository.commit({"a.txt": "3"})
-    repository.git("clone", "-q", "--depth=1", f"file://{repository.root}", str(tmp_path / "clone"))
-    with pytest.raises(UsageError, match="there is no revision") as error:
-        revisions.commit(tmp_path / "clone", older)
-    assert "shallow: git fetch --unshallow" in error.value.hint
-    with pytest.raises(UsageError) as error:
-        revisions.commit(tmp_path / "clone", "origin/release")
-    assert "shallow: git fetch origin release" in error.value.hint
-    assert "fetch-depth: 0" in error.value.hint
+    clone = tmp_path / "clone"
+    repository.git("clone", "-q", "--depth=1", f"file://{repository.root}", str(clone))
+    hint = hint_for(clone, "origin/release")
+    assert "shallow: git fetch origin +release:refs/remotes/origin/release" in hint
+    assert "fetch-depth: 0" in hint
+    assert "shallow: git fetch --unshallow origin '+refs/heads/*:refs/remotes/origin/*'" in hint_for(clone, older)
+    repository.git("-C", str(clone), "fetch", "-q", "--unshallow", "origin", "+refs/heads/*:refs/remotes/origin/*")
+    revisions.commit(clone, older)
 
 
 def test_the_fork_point_is_where_the_change_left_the_base(repository: Repository) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox import settings
+from sandbox import cli, settings, toolchain
 from sandbox.errors import UsageError
 from sandbox.settings import Settings
 
@@ -181,6 +181,27 @@ def test_the_store_follows_the_xdg_rule(monkeypatch: pytest.MonkeyPatch, base: s
     monkeypatch.setenv("HOME", "/h")
     monkeypatch.setenv("XDG_DATA_HOME", base)
     assert settings.default_store() == Path(expected)
+
+
+def test_without_a_home_only_what_needs_a_folder_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])
+    monkeypatch.chdir(tmp_path)
+    recording = str(Path(__file__).parent / "recordings" / "clean" / "npm-dotenv.jsonl")
+    assert cli.run(["judge", recording]) == 0
+    capsys.readouterr()
+    for arguments, hint in (
+        (["check", "npm:left-pad"], "--cache DIR, BAITBOX_CACHE or XDG_CACHE_HOME"),
+        (["check", "npm:left-pad", "--cache", "c"], "--store DIR, BAITBOX_STORE or XDG_DATA_HOME"),
+        (["store", "list"], "--store DIR, BAITBOX_STORE or XDG_DATA_HOME"),
+    ):
+        assert cli.run(arguments) == 2
+        assert hint in capsys.readouterr().err
+    assert toolchain.find().python is not None
+    settings.require_folders(settings.load({"cache": "c", "store": "s"}, {}, tmp_path), "cache", "store")
 
 
 def test_a_repository_cannot_name_the_store(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -124,9 +125,29 @@ def test_images_and_runtimes_are_named_as_for_check(command: str, capsys: pytest
 def test_recordings_are_told_by_their_name() -> None:
     assert subjects.is_recording(CLEAN)
     assert not subjects.is_recording("npm:left-pad")
-    assert not subjects.is_recording("missing.jsonl")
-    with pytest.raises(TargetError, match="cannot be read"):
+    assert subjects.is_recording("missing.jsonl")
+    with pytest.raises(TargetError, match="there is no recording missing"):
         subjects.read(Path("missing.jsonl"))
+    with pytest.raises(TargetError, match="cannot be read"):
+        subjects.read(Path(__file__).parent)
+
+
+@pytest.mark.parametrize("arguments", [["diff", "missing.jsonl", CLEAN], ["learn", "missing.jsonl"]])
+def test_a_recording_that_is_not_there_is_no_package(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(arguments) == 3
+    assert "error: there is no recording missing.jsonl\nhint: `baitbox check --keep" in capsys.readouterr().err
+
+
+def test_a_recording_as_the_store_keeps_it_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = tmp_path / "digest.jsonl.gz"
+    packed.write_bytes(gzip.compress(Path(CLEAN).read_bytes()))
+    assert subjects.is_recording(str(packed))
+    for command in ("show", "judge"):
+        told = []
+        for path in (CLEAN, str(packed)):
+            assert cli.run([command, path]) == 0
+            told.append(capsys.readouterr().out.replace(path, "RECORDING").partition(" rules, ")[0])  # then seconds
+        assert told[0] == told[1]
 
 
 def test_sheets_that_cannot_be_written_are_a_usage_error(tmp_path: Path) -> None:

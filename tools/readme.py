@@ -17,14 +17,16 @@ COMMANDS: tuple[tuple[str, ...], ...] = ((), ("check",), ("gate",))
 
 
 def help_text(*command: str) -> str:
-    """What `baitbox COMMAND --help` prints on a terminal of 100 columns."""
+    """What `baitbox COMMAND --help` prints on a terminal of 100 columns, without the braces that newer versions of
+    typer put around what must be given."""
     from sandbox import cli
 
     os.environ["COLUMNS"] = "100"
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         cli.run([*command, "--help"])
-    return out.getvalue().strip()
+    usage, line, rest = out.getvalue().strip().partition("\n")
+    return usage.translate({ord("{"): None, ord("}"): None}) + line + rest
 
 
 def help_block() -> str:

@@ -124,11 +124,12 @@ class Native:
         return None
 
     def refused(self) -> tuple[str, str] | None:
-        """See `Backend.refused`: namespaces and the filter, as a distribution or a container may forbid them."""
+        """See `Backend.refused`: namespaces, /proc and the filter, as a distribution or a container may
+        forbid them."""
         from sandbox import doctor, probe
 
         tried = probe.ask()
-        checks = (doctor.notification(tried), doctor.namespaces(tried))
+        checks = (doctor.notification(tried), doctor.namespaces(tried), doctor.own_proc(tried))
         return next(((f"{check.name}: {check.detail}", check.hint) for check in checks if not check.ok), None)
 
     def start(self, spec: GuestSpec) -> Running:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Lockfiles = Annotated[
     list[str] | None,
-    typer.Argument(metavar="LOCKFILE", help="Only these; without any, all of the repository.", show_default=False),
+    typer.Argument(metavar="[LOCKFILE]...", help="Only these; without any, all of the repository.", show_default=False),
 ]
 Base = Annotated[
     str, typer.Option("--base", metavar="REV", help="The revision before the change.", show_default=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Paths = Annotated[
     list[str],
-    typer.Argument(metavar="PATH", help="A lockfile, or a folder that holds some.", show_default=False),
+    typer.Argument(metavar="[PATH]...", help="A lockfile, or a folder that holds some.", show_default=False),
 ]
 OneByOne = Annotated[bool, typer.Option("--one-by-one", help="Each package in a guest of its own.")]
 SinceLast = Annotated[
