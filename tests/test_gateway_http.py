@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sandbox.gateway import http
 from sandbox.gateway.capture import Pool
+from sandbox.gateway.chunks import Framing
 from sandbox.gateway.http import Conversation, Request, Unparsed, Wanted, host_of
 
 
@@ -56,6 +57,44 @@ def test_chunked_bodies() -> None:
     head = b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n"
     got = request(conversation(head, b"3\r\nabc\r\n", b"4\r\ndefg\r\n0\r\n\r\n"))
     assert got.body == b"abcdefg"
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_what_chunks_carry_beside_their_data() -> None:
+    sent = CHUNKED + b"1;n=se\r\na\r\n1;n=cret\r\nb\r\n0\r\nX-T: trailer\r\n\r\n"
+    for pieces in ([sent], [sent[place : place + 1] for place in range(len(sent))]):
+        made = conversation()
+        for piece in pieces:
+            made.receive(piece)
+            step = made.step()
+        assert isinstance(step, Request)
+        assert (step.body, step.header("x-t")) == (b"ab", "trailer")
+        assert [value for name, value in step.headers if name == http.CHUNK_EXTENSION] == ["n=se; n=cret", "secret"]
+        answer(made)
+    assert made.step() is Wanted.MORE
+
+
+def test_a_line_of_a_chunked_body_that_was_cut_off() -> None:
+    made = conversation(CHUNKED + b"1;n=secret")
+    assert made.step() is Wanted.MORE
+    rest = made.unfinished()
+    assert isinstance(rest, Request) and rest.headers[-1][1] == "secret"
+
+
+def test_extensions_without_end_are_bounded_and_said() -> None:
+    got = request(conversation(CHUNKED + (b"1;" + b"x" * 1000 + b"\r\na\r\n") * 200 + b"0\r\n\r\n"))
+    assert got.skipped == 200_000 - 64 * 1024
+    assert sum(len(value) for _, value in got.headers) < 200_000
+
+
+@given(st.lists(st.binary(max_size=40) | st.sampled_from([b"1;", b"a\r\n", b"-2\r\n", b"0\r\n", b"ff;x=\n"])))
+def test_framing_takes_any_bytes(pieces: list[bytes]) -> None:
+    framing = Framing()
+    for piece in pieces:
+        framing.add(piece)
+    framing.extensions()
 
 
 def test_an_interim_answer_is_wanted_once() -> None:

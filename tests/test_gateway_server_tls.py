@@ -103,6 +103,18 @@ def test_python_client(world: World) -> None:
     assert world.seen(events.SensorLost) == []
 
 
+def test_bait_among_application_protocols(world: World) -> None:
+    context = trusting()
+    context.set_alpn_protocols([SECRET, "http/1.1"])
+
+    def client(path: str) -> None:
+        with connected(path) as plain, context.wrap_socket(plain, server_hostname="evil.test"):
+            pass
+
+    with_server(world, client, "evil.test")
+    assert {event.host for event in world.seen(events.DecoySent)} == {"evil.test"}
+
+
 def test_httpx_client(world: World) -> None:
     def client(path: str) -> tuple[int, Any]:
         transport = httpx.HTTPTransport(verify=trusting(), uds=path)

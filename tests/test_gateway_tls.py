@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.gateway import tls
-from sandbox.gateway.tls import CertificateAuthority, client_hello
+from sandbox.gateway.tls import CertificateAuthority, beside_name, client_hello
 
 AUTHORITY = CertificateAuthority()
 
@@ -115,6 +115,16 @@ def test_hello_of_a_real_client() -> None:
         assert client_hello(data[:size]) is None
 
 
+def test_what_a_hello_says_beside_the_name() -> None:
+    assert beside_name(hello("a-long-name-of-a-host.test", ("h2", "http/1.1"))) == b""
+    assert beside_name(hello(None)) == b""
+    assert beside_name(hello("one.test", ("h2", "npm_secret"))) == b"npm_secret"
+    assert beside_name(hello("one.test", ("npm_", "secret"))) == b"npm_secret\0npm_\0secret"
+    data = hello("one.test")
+    random = data[11:43]  # after the heads of record and message, and the version
+    assert b"x" * 32 in beside_name(data.replace(random, b"x" * 32))
+
+
 def test_hello_over_several_records() -> None:
     data = hello("one.test")
     body = data[5:]
@@ -137,10 +147,14 @@ def test_any_bytes(data: bytes) -> None:
     for start in (b"", b"\x16\x03\x01", b"\x16\x03\x01\x01\x00\x01\x00\x00\xfc"):
         with contextlib.suppress(ValueError):
             client_hello(start + data)
+        with contextlib.suppress(ValueError):
+            beside_name(start + data)
 
 
 @given(st.integers(0, 500), st.binary(max_size=6))
 def test_damaged_hellos(place: int, change: bytes) -> None:
     data = hello("one.test", ("h2",))
+    damaged = data[:place] + change + data[place + len(change) :]
     with contextlib.suppress(ValueError):
-        client_hello(data[:place] + change + data[place + len(change) :])
+        if client_hello(damaged):
+            beside_name(damaged)  # raises where the other does, and only there

@@ -12,15 +12,19 @@ import h11
 import msgspec
 
 from sandbox.gateway.capture import Capture, Pool
+from sandbox.gateway.chunks import Framing
 
 LONGEST_HEAD = 256 * 1024
 _MOST_BODY = 4 * 1024 * 1024
 _ENDING = 1024 * 1024
+CHUNK_EXTENSION = "(chunk extension)"
+"""No name that a header can have."""
 
 
 class Request(msgspec.Struct, frozen=True):
     """One request. `body` is what goes into the recording, `parts` what is looked at, `skipped` how many bytes lie
-    between the parts. `upgrade` is the protocol that the client wants to change to. `whole`: it came to its end."""
+    between the parts. `upgrade` is the protocol that the client wants to change to. `whole`: it came to its end.
+    `headers` end with the trailers, and with what its chunks said beside their data, as `CHUNK_EXTENSION`."""
 
     method: str
     target: str
@@ -62,6 +66,7 @@ class Conversation:
         self._body = self._new_body()
         self._raw = Capture(pool, 1024 * 1024, 0)
         self._continued = False
+        self._framing: Framing | None = None
 
     def _new_body(self) -> Capture:
         return Capture(self._pool, _MOST_BODY, _ENDING)
@@ -70,6 +75,8 @@ class Conversation:
         """Bytes from the client. Its end needs no telling: see `unfinished`."""
         self._raw.add(data)
         self._connection.receive_data(data)
+        if self._framing is not None:
+            self._framing.add(data)
 
     def step(self) -> Request | Unparsed | Wanted:
         """The next thing that can be told from the bytes so far."""
@@ -87,10 +94,13 @@ class Conversation:
                 return Wanted.MORE
             if isinstance(event, h11.Request):
                 self._head = event
+                if any(name == b"transfer-encoding" for name, _ in event.headers):
+                    self._framing = Framing()
+                    self._framing.add(bytes(self._connection.trailing_data[0]))
             elif isinstance(event, h11.Data):
                 self._body.add(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage) and self._head is not None:
-                request = self._request(whole=True)
+                request = self._request(True, event.headers.raw_items())
                 self._forget()
                 rest = self._connection.trailing_data[0]
                 self._raw.add(rest)
@@ -101,7 +111,7 @@ class Conversation:
     def unfinished(self) -> Request | Unparsed | None:
         """What was on its way when the connection ended."""
         if self._head is not None:
-            request = self._request(whole=False)
+            request = self._request(False)
             self._forget()
             return request
         if self._raw.size and self._connection.their_state is h11.IDLE:
@@ -122,12 +132,19 @@ class Conversation:
         self._body = self._new_body()
         self._raw = Capture(self._pool, 1024 * 1024, 0)
         self._continued = False
+        self._framing = None
 
-    def _request(self, whole: bool) -> Request:
+    def _request(self, whole: bool, trailers: Sequence[tuple[bytes, bytes]] = ()) -> Request:
         head = self._head
         assert head is not None
         headers = tuple((_text(name), _text(value)) for name, value in head.headers.raw_items())
         upgrade = next((value.strip().lower() for name, value in headers if name.lower() == "upgrade"), "")
+        headers += tuple((_text(name), _text(value)) for name, value in trailers)
+        beside = self._framing.extensions() if self._framing is not None else ()
+        if beside:
+            # Once more without names, as one that was cut over several chunks reads.
+            told = (b"; ".join(beside), b"".join(extension.rpartition(b"=")[2] for extension in beside))
+            headers += tuple((CHUNK_EXTENSION, _text(text)) for text in dict.fromkeys(told))
         return Request(
             method=_text(head.method),
             target=_text(head.target),
@@ -135,7 +152,7 @@ class Conversation:
             body=self._body.recorded,
             body_size=self._body.size,
             parts=tuple(self._body.parts()),
-            skipped=self._body.skipped,
+            skipped=self._body.skipped + (self._framing.skipped if self._framing is not None else 0),
             upgrade=upgrade,
             whole=whole,
         )

@@ -16,7 +16,7 @@ from sandbox.gateway.capture import RECORDED, Capture, Pool
 from sandbox.gateway.channel import IDLE, Channel, Counted, Tls
 from sandbox.gateway.greeted import Dialogue, speaks_first
 from sandbox.gateway.recognise import Recogniser
-from sandbox.gateway.tls import CertificateAuthority, client_hello
+from sandbox.gateway.tls import CertificateAuthority, beside_name, client_hello
 from sandbox.gateway.web import Line, Web
 from sandbox.gateway.witness import Moment, Witness
 from sandbox.gateway.world import World
@@ -155,6 +155,8 @@ class Gateway:
             )
             if sni != line.looked_up:
                 self._witness.look(line.peer, line.hosts, "dns", sni.encode("ascii", "replace"))
+            if hello:
+                self._witness.look(line.peer, line.hosts, "data", beside_name(first))
         if error:
             return
         inner = Channel(tls)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LONGEST_HELLO = 64 * 1024
 
 _MOST_CONTEXTS = 512
+_LETTERS = re.compile(rb"[0-9A-Za-z+/_=-]{12,}")
 _NAME = re.compile(r"(?=.{1,253}$)(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
 
 
@@ -195,6 +196,34 @@ def client_hello(data: bytes) -> tuple[str, tuple[str, ...]] | None:
         elif kind == 16:
             protocols = tuple(_protocols(content))
     return name, protocols
+
+
+_USUAL_PROTOCOLS = frozenset({b"h2", b"h2c", b"http/0.9", b"http/1.0", b"http/1.1", b"h3", b"spdy/3.1", b"acme-tls/1"})
+
+
+def beside_name(data: bytes) -> bytes:
+    """What a client hello says in letters beside the server name: protocols that are not usual, one after another, and
+    all of it without those where it holds a long stretch of letters, as what a client makes up never does. Raises
+    ValueError like `client_hello`."""
+    handshake = _handshake(data) or b""
+    hello = _Cursor(handshake)
+    kept = [hello.take(2 + 32), hello.vector(1)._data] if hello else []
+    suites, compression = (hello.vector(2), hello.vector(1)) if hello else (_Cursor(b""), _Cursor(b""))
+    kept += [suites._data, compression._data]
+    protocols: list[bytes] = []
+    extensions = hello.vector(2) if hello else _Cursor(b"")
+    while extensions:
+        kind = extensions.number(2)
+        content = extensions.vector(2)
+        if kind == 16:
+            names = content.vector(2) if content else _Cursor(b"")
+            while names:
+                protocols.append(names.vector(1)._data)
+        elif kind != 0:
+            kept.append(content._data)
+    unusual = [name for name in protocols if name not in _USUAL_PROTOCOLS]
+    told = [b"".join(unusual), b"\0".join(unusual)] if len(unusual) > 1 else unusual
+    return b"\0".join(told + [piece for piece in kept if _LETTERS.search(piece)])
 
 
 def _handshake(data: bytes) -> bytes | None:
