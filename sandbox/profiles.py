@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -104,7 +105,7 @@ class _Page:
         for entry in entries:
             expectation = entry.expectation
             for verb in VERBS:
-                conditional = expectation.args or expectation.program or verb == "request"
+                conditional = expectation.args or expectation.program or expectation.methods or verb == "request"
                 globs = [glob for raw in expectation.globs(verb) for glob in expand(verb, raw, header, package)]
                 if not globs:
                     continue
@@ -235,11 +236,22 @@ def _meets(expectation: Expectation, deed: Deed) -> bool:
             return False
     if expectation.args and not _any(expectation.args, deed.arguments):
         return False
+    if deed.verb == "send" and expectation.methods:
+        return _is_sent_by(expectation.methods, deed)
     if deed.verb != "request":
         return True
     if expectation.methods:
         return deed.method in expectation.methods
     return deed.method in ("GET", "HEAD") and not deed.event.body_size
+
+
+def _is_sent_by(methods: tuple[str, ...], deed: Deed) -> bool:
+    """Whether bait left with nothing but bodiless requests of these methods to its own host: a connection that carried
+    anything else as well is not told apart."""
+    requests = [request for _, request in deed.connection.requests]
+    hosts = {urlsplit(request.url).netloc.lower() for request in requests}
+    only = all(request.method.upper() in methods and not request.body_size for request in requests)
+    return bool(requests) and only and not deed.connection.data and hosts == {deed.event.host.lower()}
 
 
 @cache
