@@ -222,6 +222,8 @@ def phase(planned: PlannedPhase, started: bool, end: PhaseEnded | None, persona:
         counts = fine or not planned.required
         status = "ran" if fine or (counts and planned.kind != "import") else "failed"
         detail = f"exited with {end.code}" if end.code != planned.complete else ""
+        if planned.complete and not fine and end.code != NOT_LOADED:
+            detail = "ended before it had tried everything"
         if _raised(planned, end):
             detail = "raised, and was not loaded" if planned.required or planned.either else "raised, as it may"
     elif end.status == "timeout":

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -106,7 +107,8 @@ class _Page:
         for entry in entries:
             expectation = entry.expectation
             for verb in VERBS:
-                conditional = expectation.args or expectation.program or expectation.silent or verb == "request"
+                asks = (expectation.args, expectation.program, expectation.methods, expectation.silent)
+                conditional = any(asks) or verb == "request"
                 globs = [glob for raw in expectation.globs(verb) for glob in expand(verb, raw, header, package)]
                 if not globs:
                     continue
@@ -239,6 +241,8 @@ def _meets(expectation: Expectation, deed: Deed) -> bool:
         return False
     if expectation.silent and not _is_silent(deed.connection):
         return False
+    if deed.verb == "send" and expectation.methods:
+        return _is_sent_by(expectation.methods, deed)
     if deed.verb != "request":
         return True
     if expectation.methods:
@@ -256,6 +260,15 @@ def _only_in_full(deed: Deed) -> bool:
 def _is_silent(connection: Connection | None) -> bool:
     """Whether nothing was sent but what was understood; datagrams always are something."""
     return connection is not None and not connection.data and connection.protocol != "udp"
+
+
+def _is_sent_by(methods: tuple[str, ...], deed: Deed) -> bool:
+    """Whether bait left with nothing but bodiless requests of these methods to its own host: a connection that carried
+    anything else as well is not told apart."""
+    requests = [request for _, request in deed.connection.requests]
+    hosts = {urlsplit(request.url).netloc.lower() for request in requests}
+    only = all(request.method.upper() in methods and not request.body_size for request in requests)
+    return bool(requests) and only and not deed.connection.data and hosts == {deed.event.host.lower()}
 
 
 @cache

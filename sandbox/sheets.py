@@ -31,9 +31,9 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One entry of a sheet: what may be done, by whom, when, and why that is ordinary.
 
     `args` are globs of the whole argument line of `run` and `survive`; `methods` those of `request` (GET and
-    HEAD without a body where none is given); `program` globs of the doer's own command line. `absent`, of
-    `request`: the guest is told that the file is not there, since the package then builds its own. `silent`, of
-    `connect`: only where nothing was sent that could not be read.
+    HEAD without a body where none is given), and of `send` those of all requests on its connection; `program` globs of
+    the doer's own command line. `absent`, of `request`: the guest is told that the file is not there, since the package
+    then builds its own. `silent`, of `connect`: only where nothing was sent that could not be read.
     """
 
     why: Why
@@ -122,8 +122,8 @@ def _problem(entry: Expectation) -> str:
     verbs = [verb for verb in VERBS if entry.globs(verb)]
     if not verbs:
         return f": says nothing: one of {', '.join(VERBS)} is needed"
-    if entry.methods and verbs != ["request"]:
-        return ".methods: only of requests"
+    if entry.methods and verbs not in (["request"], ["send"]):
+        return ".methods: only of requests, and of what is sent in them"
     if entry.absent and (verbs != ["request"] or entry.methods):
         return ".absent: only of requests that fetch a file"
     if entry.silent and verbs != ["connect"]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.ecosystems.npm import ECOSYSTEM, MOST_BINS, MOST_ENTRIES
+from sandbox.ecosystems.npm import ECOSYSTEM, MOST_BINS, MOST_ENTRIES, MOST_MORE_BINS
 from sandbox.errors import TargetError
 from sandbox.plan import Ecosystem, Installed, Phase, Toolchain
 from tests.npm_artifacts import LEFT_PAD, PROJECT, TOOLS, artifact, exercise, names
@@ -52,9 +52,15 @@ def test_bins_that_were_not_installed_or_are_too_many_are_said() -> None:
     manifest = {"bin": {f"b{number:02}": "x" for number in range(MOST_BINS + 8)}}
     listing = {f"{PROJECT}/node_modules/.bin": tuple((f"b{number:02}", False) for number in range(1, 40))}
     phases, notes = exercise(artifact(manifest), installed=Installed(listings=listing))
-    assert len([phase for phase in phases if phase.kind == "run"]) == 2 * MOST_BINS
+    assert len([phase for phase in phases if phase.kind == "run"]) == 2 * MOST_BINS + 7
     assert "run:b00" not in names(phases)
-    assert any(note.startswith("8 of the package's programs") for note in notes)
+    assert names(phases)[-2] == "run:b19 --help" and "run:b19" not in names(phases)
+    assert "7 of the package's programs (bin) are run with --help only." in notes
+    assert any(note.startswith("1 of the package's programs (bin) are not run") for note in notes)
+    many = {"bin": {f"b{number}": "x" for number in range(100)}}
+    phases, notes = exercise(artifact(many))
+    assert len([phase for phase in phases if phase.kind == "run"]) == 2 * MOST_BINS + MOST_MORE_BINS
+    assert any(note.startswith(f"{100 - MOST_BINS - MOST_MORE_BINS} of the package's") for note in notes)
 
 
 def test_the_limits_that_apply_are_said() -> None:
@@ -166,7 +172,7 @@ def test_hostile_exports_end_soon_and_are_not_silent(exports: object) -> None:
     began = time.monotonic()
     phases, notes = exercise(artifact({"exports": exports}, files))
     assert time.monotonic() - began < 5
-    assert len(phases) <= 2 * MOST_ENTRIES + 1
+    assert len(phases) <= 2 * MOST_ENTRIES + 2
     assert len(phases) > 1 or len(notes) > 1
     _check_sound(phases, notes)
 

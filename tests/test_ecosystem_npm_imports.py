@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.ecosystems import _entry_points
+from sandbox.ecosystems._entry_points import MOST_REST
+from sandbox.ecosystems._npm_ways import rest_code
 from sandbox.ecosystems.npm import ECOSYSTEM, MOST_ENTRIES
+from sandbox.events import ALL_TRIED
 from sandbox.plan import Installed, Phase, Toolchain
 from tests.npm_artifacts import CHALK, LEFT_PAD, PROJECT, artifact, exercise, names
 
@@ -47,7 +53,15 @@ TYPES = ({"name": "@types/node", "main": "", "types": "index.d.ts"}, ("package.j
     [
         (LEFT_PAD, ["import:pkg (require)", "import:pkg (import)"]),
         (CHALK, ["import:pkg (import)"]),
-        (REACT, ["import:pkg (require)", "import:pkg (import)", "import:pkg/jsx-runtime (require)"]),
+        (
+            REACT,
+            [
+                "import:pkg (require)",
+                "import:pkg (import)",
+                "import:pkg/jsx-runtime (require)",
+                "import:pkg (others)",
+            ],
+        ),
         (
             DUAL,
             [
@@ -182,6 +196,52 @@ def test_patterns_do_not_crowd_out_time() -> None:
     phases, notes = exercise(artifact(manifest, files))
     assert len(phases) < MOST_ENTRIES
     assert any("more entry points are not imported" in note for note in notes)
+
+
+def others(manifest: dict[str, Any], files: tuple[str, ...]) -> list[str]:
+    """The files that the phase for what is left over loads."""
+    code = [phase.argv[-1] for phase in exercise(artifact(manifest, files))[0] if phase.name == "import:pkg (others)"]
+    found = re.search(r"for \(const file of (.*)\) \{", code[0]) if code else None
+    return [file.removeprefix("./node_modules/pkg/") for file in json.loads(found[1])] if found else []
+
+
+def test_what_is_beyond_the_limit_is_loaded_in_one_process() -> None:
+    exports = {".": "./i.js", **{f"./m{number:02}": f"./m/{number:02}.js" for number in range(40)}}
+    found = others({"exports": exports}, ("package.json", "i.js"))
+    assert found == [f"m/{number:02}.js" for number in range(MOST_ENTRIES - 1, 40)]
+    many = {".": "./i.js", **{f"./{number}": f"./{number}.js" for number in range(1000)}}
+    assert len(others({"exports": many}, ("package.json",))) == MOST_REST
+    _phases, notes = exercise(artifact({"exports": many}, ("package.json",)))
+    assert f"{1001 - MOST_ENTRIES - MOST_REST} more entry points are not imported: there are limits." in notes
+
+
+def test_files_behind_other_conditions_are_loaded_too() -> None:
+    main = {
+        "types": "./i.d.ts", "browser": "./web.js", "development": {"import": "./dev.mjs", "default": "./dev.js"},
+        "default": "./i.js", "late": ["./late.cjs", "./never.js"],
+    }  # fmt: skip
+    exports = {".": main, "./p/*": {"deno": "./d/*.ts", "bun": "./b/*.js", "default": "./p/*.js"}, "./dir/": "./dir/"}
+    files = ("package.json", "i.js", "dev.js", "dev.mjs", "late.cjs", "b/x.js", "b/x.test.js", "b/scripts/y.js")
+    assert sorted(others({"exports": exports}, files)) == ["b/x.js", "dev.js", "dev.mjs", "late.cjs"]
+    assert others({"exports": {".": {"import": "./i.js", "default": "./i.js"}}}, files) == []
+    assert others({"main": "i.js"}, files) == []
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="there is no node")
+def test_no_file_of_the_others_keeps_the_next_from_being_loaded(tmp_path: Path) -> None:
+    texts = {
+        "raises.js": "throw 1", "ends.js": "process.exit(0)", "later.js": "setTimeout(() => { throw 2 }, 1)",
+        "rejects.mjs": "await Promise.reject(3)", "waits.mjs": "await new Promise(() => {})", "gone.js": "",
+        "busy.js": "setInterval(() => {}, 100)", "last.cjs": "console.log('last', process.execArgv.length)",
+    }  # fmt: skip
+    folder = tmp_path / "node_modules/@s/pkg"
+    folder.mkdir(parents=True)
+    for name, text in texts.items():
+        if text:
+            (folder / name).write_text(text)
+    code = rest_code("@s/pkg", list(texts))
+    done = subprocess.run(["node", "-e", code], cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (ALL_TRIED, b"last 0\n"), done.stderr
 
 
 def test_data_and_closed_entry_points_are_said() -> None:

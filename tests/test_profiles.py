@@ -8,8 +8,17 @@ import pytest
 
 from sandbox import profiles
 from sandbox.errors import UsageError
-from sandbox.events import FileOpened, Header, NameLookedUp, PlantedFile, ProcessStarted, RequestSent
-from sandbox.facts import Deed
+from sandbox.events import (
+    DataSent,
+    DecoySent,
+    FileOpened,
+    Header,
+    NameLookedUp,
+    PlantedFile,
+    ProcessStarted,
+    RequestSent,
+)
+from sandbox.facts import Connection, Deed
 from sandbox.lineage import Actor, Process, Program, Role
 from sandbox.profiles import Expectation, Expectations, Profiles, expand, load, registry_hosts
 
@@ -229,6 +238,35 @@ def test_requests_are_reads_unless_methods_say_otherwise(tmp_path: Path) -> None
     assert not explained("POST", "https://a.test/x/1")
     assert explained("POST", "https://a.test/post", size=3)
     assert not explained("PUT", "https://a.test/post")
+
+
+def test_what_is_sent_is_explained_by_method_only_where_nothing_else_passed(tmp_path: Path) -> None:
+    sheet = (
+        "extends: base\nexpect:\n"
+        "- {send: ['npm_token header <registries>'], methods: [GET, HEAD], why: because it is so}\n"
+    )
+    known = ready(tmp_path, npm=sheet)
+
+    def explained(*asked: tuple[str, str, int], where: str = "header", decoy: str = "npm_token", data: int = 0) -> bool:
+        process = Process(7, ProcessStarted(at=0, process=7, pid=1), 2, None)
+        connection = Connection(1, 2, None, Actor(process, "package", "thing", None, 7), "import")
+        for method, url, size in asked:
+            request = RequestSent(at=0, connection=1, method=method, url=url, headers=[], body_size=size)
+            connection.requests.append((3, request))
+        connection.data += [(4, DataSent(at=0, connection=1, data=b"x", size=1))] * data
+        event = DecoySent(at=0, decoy=decoy, token="t", connection=1, host="registry.test", where=where)
+        subject = f"{decoy} {where} registry.test"
+        return known.explain(deed("send", subject, kind="import", event=event, connection=connection)) is not None
+
+    get = ("GET", "https://registry.test/left-pad", 0)
+    assert explained(get, ("HEAD", "https://registry.test/x", 0))
+    assert not explained()
+    assert not explained(get, data=1)
+    assert not explained(get, ("PUT", "https://registry.test/left-pad", 0))
+    assert not explained(("GET", "https://registry.test/left-pad", 5))
+    assert not explained(get, ("GET", "https://other.test/", 0))
+    assert not explained(get, where="url")
+    assert not explained(get, decoy="github")
 
 
 def test_arguments_and_programs_are_conditions(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sandbox.judge import judge
 from sandbox.profiles import Expectation, Profiles, Sheet
 from sandbox.report import Finding, PackageReport
 from sandbox.rules import Rule, _names, _places, listed
-from tests.recording import HOME, NPM, PROJECT, Story
+from tests.recording import HOME, NPM, PROJECT, Story, installed
 
 RULES: dict[str, Rule] = discovery.load("rules", "RULE")
 FOLDER = Path(__file__).parent / "recordings"
@@ -371,3 +371,59 @@ def test_a_command_keeps_its_settings_under_its_names(path: str, told: bool) -> 
     story.read(command, path, "write", created=True)
     found = {finding.rule for finding in judge(story.end(command).whole(), sheets("pypi"), RULES).findings}
     assert ("write_unexpected" in found) is told
+def _import_by_node() -> tuple[Story, int]:
+    story = installed()
+    root = story.begin("import:thing (require)", "import", ["/usr/bin/node", "-e", 'require("thing")'])
+    story.read(root, f"{PROJECT}/node_modules/thing/index.js")
+    return story, root
+
+
+def _rules_of(story: Story, root: int) -> set[str]:
+    story.end(root)
+    return {finding.rule for finding in judge(story.whole(), sheets("npm"), RULES).findings}
+
+
+def _asks(story: Story, root: int, method: str, url: str, where: str = "") -> None:
+    host = url.split("/")[2]
+    where_to = {"protocol": "tcp", "address": "198.18.0.9", "port": 443, "host": host}
+    story.add(events.ConnectionOpened, process=root, connection=1, **where_to)
+    story.add(events.RequestSent, process=root, connection=1, method=method, url=url, headers=[])
+    if where:
+        sent = {"decoy": "npm_token", "token": "publish token", "host": host, "where": where}
+        story.add(events.DecoySent, process=root, connection=1, **sent)
+
+
+def test_reading_npms_settings_is_a_finding_only_by_others_than_node_or_where_bytes_leave() -> None:
+    story, root = _import_by_node()
+    story.read(root, f"{HOME}/.npmrc")
+    assert _rules_of(story, root) == set()
+    story, root = _import_by_node()
+    story.read(root, f"{HOME}/.npmrc")
+    _asks(story, root, "POST", "https://in.collector.test/p")
+    assert "decoy_read_then_egress" in _rules_of(story, root)
+    story, root = _import_by_node()
+    story.read(story.child(root, "/usr/bin/cat", ["cat", f"{HOME}/.npmrc"]), f"{HOME}/.npmrc")
+    assert "decoy_read" in _rules_of(story, root)
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "where", "rule"),
+    [
+        ("GET", "https://registry.test/left-pad", "header", ""),
+        ("GET", "https://registry.test/left-pad", "url", "decoy_sent"),
+        ("PUT", "https://registry.test/left-pad", "header", "decoy_sent"),
+        ("PUT", "https://registry.test/left-pad", "", "registry_published"),
+        ("GET", "https://other.test/left-pad", "header", "decoy_sent"),
+        ("GET", "https://registry.test/-/whoami", "header", "registry_published"),
+        ("GET", "https://registry.test/-/package/x/dist-tags", "", ""),
+        ("PUT", "https://registry.test/-/package/x/dist-tags/latest", "", "registry_published"),
+    ],
+)
+def test_npms_token_may_go_to_its_own_registry_where_it_only_reads(
+    method: str, url: str, where: str, rule: str
+) -> None:
+    story, root = _import_by_node()
+    story.read(root, f"{HOME}/.npmrc")
+    _asks(story, root, method, url, where)
+    found = _rules_of(story, root)
+    assert rule in found if rule else not found

@@ -235,7 +235,7 @@ def _exercise(
     """One package's phases: `where` is the folder whose `node_modules` holds it, `peers` are optional ones that are
     absent."""
     files = npm.package_files(artifact, installed, where)
-    every, _ = npm.ways_in(artifact, files, peers, tools.node_version)
+    every, rest, _ = npm.ways_in(artifact, files, peers, tools.node_version)
     ways, programs = _apart(every, artifact)
     label = f"{artifact.name}@{artifact.version}"
     load = msgspec.structs.replace(base, cwd=where, seconds=min(seconds, npm.IMPORT_SECONDS))
@@ -244,11 +244,13 @@ def _exercise(
         argv = (tools.node, "-e", _load(ways))
         phases.append(msgspec.structs.replace(load, name=f"import:{label}", argv=argv, complete=ALL_TRIED))
     phases += [npm.import_phase(way, tools, load) for way in programs]
+    phases += npm.rest_phases(artifact.name, rest, tools, load)
     names, _ = npm.linked_programs(artifact, files, installed, where)
     runs, _ = npm.run_phases(names, 0, base, where, seconds)
     phases += runs
     # A name of a phase stands for one package only.
-    return [one if one.complete else msgspec.structs.replace(one, name=f"{one.name} ({label})") for one in phases]
+    own = f"import:{label}"
+    return [one if one.name == own else msgspec.structs.replace(one, name=f"{one.name} ({label})") for one in phases]
 
 
 def _apart(ways: Sequence[npm.Way], artifact: Artifact) -> tuple[list[npm.Way], list[npm.Way]]:

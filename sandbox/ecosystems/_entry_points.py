@@ -6,8 +6,10 @@ here raises, and the work is bounded by BUDGET; what the bounds cut off is count
 
 from __future__ import annotations
 
+import json
 import posixpath
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 import msgspec
@@ -19,6 +21,17 @@ _LONGEST = 200
 _MOST_PATTERNS = 64
 _RUNNABLE = (".js", ".mjs", ".cjs", ".node")
 _COMMON = ("node", "node-addons", "default")
+_NOT_FOR_NODE = ("types", "browser")
+"""Conditions whose files are for compilers and browsers: not what a developer's machine runs."""
+_BESIDE = re.compile(
+    r"(?:^|/)(?:__tests__|tests?|specs?|scripts?|bench(?:marks?)?|examples?|fixtures?|docs?|(?:grunt|gulp)file[^/]*)(?:/|$)"
+    r"|\.(?:test|spec|config|bench)\.[cm]?js$",
+    re.IGNORECASE,
+)
+"""Files of a pattern that stand in the archive by accident: to load a project's release script would be to run it."""
+MOST_REST = 400
+_REST_CHARACTERS = 60_000
+"""What fits into one argument of a program."""
 
 _ELSEWHERE = "../"
 
@@ -35,12 +48,14 @@ class Entry(msgspec.Struct, frozen=True):
 
 class EntryPoints(msgspec.Struct, frozen=True):
     """The ways in, the main one first. `skipped` counts those that the limits left out, `data` those that
-    hold no program (styles, JSON, WebAssembly), `unreachable` those closed to Node (types, browser only)."""
+    hold no program (styles, JSON, WebAssembly), `unreachable` those closed to Node (types, browser only). `rest`: the
+    files of those beyond the limit, and those that only other conditions reach (`development`)."""
 
     entries: tuple[Entry, ...] = ()
     skipped: int = 0
     data: int = 0
     unreachable: int = 0
+    rest: tuple[str, ...] = ()
 
 
 def find(
@@ -144,19 +159,66 @@ class _Exports:
             reached = entry.required or entry.imported
             if reached is None:
                 unreachable += 1
-            elif not reached.endswith(_RUNNABLE) and subpath != "." and "." in posixpath.basename(reached):
+            elif not _is_program(reached) and subpath != ".":
                 data += 1
-            elif len(entries) < limit:
-                entries.append(entry)
             else:
-                skipped += 1
-        limit = min(limit, len(entries) + expanded)
-        for entry in self._expanded({entry.subpath for entry in entries}):
-            if len(entries) < limit:
                 entries.append(entry)
-            else:
-                skipped += 1
-        return EntryPoints(tuple(entries), skipped, data, unreachable)
+        entries, over = entries[:limit], entries[limit:]
+        more = self._expanded({entry.subpath for entry in (*entries, *over)})
+        kept = more[: min(limit - len(entries), expanded)]
+        beside = [entry for entry in more[len(kept) :] if _BESIDE.search(entry.required or entry.imported or "")]
+        over += [entry for entry in more[len(kept) :] if entry not in beside]
+        entries += kept
+        rest, left = self._rest(entries, over)
+        return EntryPoints(tuple(entries), skipped + len(beside) + left, data, unreachable, rest)
+
+    def _rest(self, kept: list[Entry], over: list[Entry]) -> tuple[tuple[str, ...], int]:
+        """The files that `kept` does not reach, those that are there first, and how many are too many."""
+        found = [file for entry in over for file in (entry.required, entry.imported)]
+        self._budget = BUDGET
+        for subpath, tree in self._map.items():
+            if subpath == "./package.json" or self._budget < 0:
+                continue
+            for target in self._leaves(tree, 0):
+                if "*" not in target:
+                    found.append(_inside(target))
+                elif target.count("*") == 1 and subpath in self._patterns:
+                    stars = [star for star in self._stars(target) if self._best(subpath.replace("*", star)) == subpath]
+                    files = [_inside(target.replace("*", star)) for star in stars]
+                    found += [file for file in files if file and not _BESIDE.search(file)]
+        loaded = {file for entry in kept for file in (entry.required, entry.imported)}
+        loaded |= {main for file in loaded if file for main in (f"{file}.js", f"{file}/index.js")}
+        wanted = [file for file in dict.fromkeys(found) if file and file not in loaded and _is_program(file)]
+        known = self._files if isinstance(self._files, (set, frozenset)) else frozenset(self._files)
+        wanted.sort(key=lambda file: file not in known)
+        rest: list[str] = []
+        room = _REST_CHARACTERS
+        for file in wanted[:MOST_REST]:
+            room -= len(json.dumps(file))
+            if room < 0:
+                break
+            rest.append(file)
+        return tuple(rest), len(wanted) - len(rest)
+
+    def _leaves(self, tree: object, depth: int) -> Iterator[str]:
+        """Every target of an entry, whatever its conditions, but for those that are not for Node."""
+        self._budget -= 1
+        if self._budget < 0 or depth > _DEEPEST:
+            return
+        if isinstance(tree, str):
+            if tree.startswith("./") and not tree.endswith("/") and _is_sound(tree):
+                yield tree
+        elif isinstance(tree, Mapping):
+            for key, value in tree.items():
+                if not str(key).startswith(_NOT_FOR_NODE):
+                    yield from self._leaves(value, depth + 1)
+                elif self._budget < 0:
+                    return
+        elif isinstance(tree, list):
+            for item in tree[:_DEEPEST]:
+                yield from self._leaves(item, depth + 1)
+                if isinstance(item, str):
+                    return
 
     def _entry(self, subpath: str, tree: object, star: str) -> Entry:
         found = [self._resolve(tree, (kind, *_COMMON), 0) for kind in ("require", "import")]
@@ -223,6 +285,10 @@ class _Exports:
             if subpath.startswith(pattern.partition("*")[0]) and subpath.endswith(pattern.partition("*")[2])
         ]
         return max(fitting, key=lambda pattern: len(pattern.partition("*")[0]), default="")
+
+
+def _is_program(file: str) -> bool:
+    return file.endswith(_RUNNABLE) or "." not in posixpath.basename(file)
 
 
 def _is_sound(text: str) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from sandbox.ecosystems import _entry_points
+from sandbox.events import ALL_TRIED
 from sandbox.plan import Artifact
 
 MOST_ENTRIES = 24
@@ -21,6 +23,27 @@ stream string_decoder sys timers tls trace_events tty url util v8 vm wasi worker
 _BUILT_IN = frozenset(_NAMES.split())
 """Names under which Node loads a module of its own, so that a package of that name would never run."""
 _LOADABLE = (".js", ".cjs", ".mjs", ".node", ".json")
+
+_REST = """
+process.execArgv = [];
+const exit = process.reallyExit.bind(process), until = Date.now() + 30000;
+process.exit = process.reallyExit = () => { throw new Error("not now") };
+for (const kind of ["uncaughtException", "unhandledRejection"]) process.on(kind, () => {});
+const load = async file => /\\.[cm]?js$/.test(file) ? await import(file) : require(file);
+const soon = promise => {
+  let timer;
+  const late = new Promise(resolve => { timer = setTimeout(resolve, 3000) });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+};
+(async () => {
+  for (const file of %(files)s) {
+    if (Date.now() > until) return exit(1);
+    try { await soon(load(file)) } catch (error) { console.error(error) }
+  }
+  process.on("exit", () => exit(%(complete)d));
+  setTimeout(() => exit(%(complete)d), 5000).unref();
+})();
+"""
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -37,9 +60,9 @@ class Way(msgspec.Struct, frozen=True):
 
 def ways_in(
     artifact: Artifact, files: frozenset[str], peers: list[str], node_version: str
-) -> tuple[list[Way], list[str]]:
-    """Every way into a package that is to be tried, the main one first, and what is left out, one sentence each.
-    `peers`: optional ones that are absent."""
+) -> tuple[list[Way], tuple[str, ...], list[str]]:
+    """Every way into a package that is to be tried, the main one first; files that are loaded in turn besides; and what
+    is left out, one sentence each. `peers`: optional ones that are absent."""
     found = _entry_points.find(artifact.manifest, files, MOST_ENTRIES, MOST_EXPANDED)
     has_main = any(entry.subpath == "." for entry in found.entries)
     ways: list[Way] = []
@@ -76,7 +99,17 @@ def ways_in(
         notes.append(f"{found.data} entry points hold data or styles, not programs, and are not loaded.")
     if found.unreachable:
         notes.append(f"{found.unreachable} entry points are closed to Node (types, browser): not loaded.")
-    return ways, notes
+    if found.rest:
+        why = "beyond the first, or behind conditions that Node does not set"
+        notes.append(f"{len(found.rest)} files of entry points ({why}) are loaded in one process, and need not load.")
+    return ways, found.rest, notes
+
+
+def rest_code(name: str, files: Sequence[str]) -> str:
+    """A program that loads files of an installed package in turn. Those that raise are passed over, and none ends the
+    process: that it came to the last one, ALL_TRIED says. What they began has a while to go on."""
+    listed = json.dumps([f"./node_modules/{name}/{file}" for file in files])
+    return _REST % {"files": listed, "complete": ALL_TRIED}
 
 
 def _is_no_program(entry: _entry_points.Entry) -> bool:

@@ -7,7 +7,7 @@ import os
 import platform
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,13 +15,15 @@ from sandbox.ecosystems import _entry_points
 from sandbox.ecosystems._npm_ways import MOST_ENTRIES as MOST_ENTRIES
 from sandbox.ecosystems._npm_ways import MOST_EXPANDED as MOST_EXPANDED
 from sandbox.ecosystems._npm_ways import Way as Way
-from sandbox.ecosystems._npm_ways import version_numbers
+from sandbox.ecosystems._npm_ways import rest_code, version_numbers
 from sandbox.ecosystems._npm_ways import ways_in as ways_in
 from sandbox.errors import TargetError
-from sandbox.events import NOT_LOADED
+from sandbox.events import ALL_TRIED, NOT_LOADED
 from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
 
 MOST_BINS = 12
+MOST_MORE_BINS = 48
+"""Programs beyond the first, which are run with `--help` only."""
 MOST_PEERS = 64
 IMPORT_SECONDS = 45.0
 HELP_SECONDS = 10.0
@@ -220,9 +222,17 @@ def _imports(
     seconds: float,
 ) -> tuple[list[Phase], list[str]]:
     """`require` and `import()` of each entry point, each in a fresh process."""
-    ways, notes = ways_in(artifact, files, peers, tools.node_version)
+    ways, rest, notes = ways_in(artifact, files, peers, tools.node_version)
     base = msgspec.structs.replace(base, seconds=min(seconds, IMPORT_SECONDS))
-    return [import_phase(way, tools, base) for way in ways], notes
+    return [import_phase(way, tools, base) for way in ways] + rest_phases(artifact.name, rest, tools, base), notes
+
+
+def rest_phases(name: str, files: Sequence[str], tools: Toolchain, base: Phase) -> list[Phase]:
+    """The files of the other entry points, in one process; none where there are none."""
+    if not files:
+        return []
+    argv = (tools.node, "-e", rest_code(name, files))
+    return [msgspec.structs.replace(base, name=f"import:{name} (others)", argv=argv, complete=ALL_TRIED)]
 
 
 def import_phase(way: Way, tools: Toolchain, base: Phase) -> Phase:
@@ -284,18 +294,19 @@ def linked_programs(
     linked = dict.fromkeys(re.split(r"[/\\:]", name)[-1] for name in names)
     sound = [name for name in linked if _BIN.fullmatch(name) and name not in (".", "..")]
     present = {name for name, _ in installed.listings.get(f"{project}/node_modules/.bin", ())}
-    kept = [name for name in sound if not present or name in present][:MOST_BINS]
+    kept = [name for name in sound if not present or name in present][: MOST_BINS + MOST_MORE_BINS]
     return kept, len(linked) - len(kept)
 
 
 def run_phases(
     names: list[str], left_out: int, base: Phase, project: str, seconds: float
 ) -> tuple[list[Phase], list[str]]:
-    """Each bin with `--help`, then without arguments; either may go on for as long as it is let."""
+    """Each bin with `--help`, then the first ones without arguments; either may go on for as long as it is let."""
     phases = []
-    for name in names:
+    for number, name in enumerate(names):
         program = f"{project}/node_modules/.bin/{name}"
-        for arguments, limit in ((("--help",), HELP_SECONDS), ((), _RUN_SECONDS)):
+        ways: tuple[tuple[tuple[str, ...], float], ...] = ((("--help",), HELP_SECONDS), ((), _RUN_SECONDS))
+        for arguments, limit in ways if number < MOST_BINS else ways[:1]:
             phases.append(
                 msgspec.structs.replace(
                     base,
@@ -307,10 +318,13 @@ def run_phases(
                     open_ended=True,
                 )
             )
-    if not left_out:
-        return phases, []
-    why = f"beyond the first {MOST_BINS}, not installed, or of an unusual name"
-    return phases, [f"{left_out} of the package's programs (bin) are not run: {why}."]
+    notes = []
+    if len(names) > MOST_BINS:
+        notes.append(f"{len(names) - MOST_BINS} of the package's programs (bin) are run with --help only.")
+    if left_out:
+        why = f"beyond the first {MOST_BINS + MOST_MORE_BINS}, not installed, or of an unusual name"
+        notes.append(f"{left_out} of the package's programs (bin) are not run: {why}.")
+    return phases, notes
 
 
 def known_limits(manifest: Mapping[str, object], files: frozenset[str], tools: Toolchain) -> list[str]:

@@ -21,10 +21,12 @@ from sandbox.rules import Case, Rule, grouped
 from sandbox.rules._names import host_of
 
 _ACCOUNT = re.compile(
-    r"/-/(whoami|npm/v1/(tokens?|user|oidc)|user/|org/|package/[^/]+/(dist-tags|access|collaborators)|v1/login)"
+    r"/-/(whoami|npm/v1/(tokens?|user|oidc)|user/|org/|package/[^/]+/(access|collaborators)|v1/login)"
 )
 _AUDIT = re.compile(r"/-/npm/v1/security/(advisories/bulk|audits(/quick)?)\Z")
 """Questions about what is installed, which change nothing."""
+_TAGS = re.compile(r"/-/package/[^/]+/dist-tags")
+"""Which anybody may read, and only who publishes may set."""
 _SEARCH = re.compile(r"/-/v1/search\?.*maintainer")
 _UPLOAD = re.compile(r"/(legacy|_/oidc/mint-token)/?(\?|$)|/pypi/?\?:action=|/_/oidc/")
 _COMMAND = re.compile(
@@ -72,6 +74,8 @@ def _publishes(deed: Deed, registries: set[str]) -> bool:
     """Account questions anywhere; changes only at a registry of the plan (elsewhere they are plain requests)."""
     path = "/" + deed.subject.partition("://")[2].partition("/")[2]
     if _ACCOUNT.search(path) or _SEARCH.search(path) or (_UPLOAD.search(path) and deed.method == "POST"):
+        return True
+    if _TAGS.search(path) and deed.method not in ("GET", "HEAD"):
         return True
     return host_of(deed.subject) in registries and deed.method in ("PUT", "DELETE", "PATCH", "POST")
 

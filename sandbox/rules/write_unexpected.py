@@ -94,8 +94,8 @@ def _is_settings(case: Case, deed: Deed, names: _Names) -> bool:
 
 
 class _Names:
-    """What each package's program is called: `@thing/cli` and `thing-cli` are `thing`, whatever stands between the words;
-    and what its commands and modules are called, but for names of programs that everybody has."""
+    """What each package's program is called: `@thing/cli` and `thing-cli` are `thing`, whatever stands between the
+    words; and what its commands and modules are called, but for names of programs that everybody has."""
 
     def __init__(self, case: Case) -> None:
         self._exercised: dict[str, set[str]] = defaultdict(set)
