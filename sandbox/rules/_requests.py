@@ -69,9 +69,12 @@ def carries_to_registry(deed: Deed) -> bool:
     except ValueError:
         return True
     known = request.answered_by == "registry" and request.status in (200, 304)
-    names = {name.lower() for name, _ in request.headers} - _CREDENTIALS
+    # Credentials that were recognised in it are what `decoy_sent` and profiles (`send`) judge.
+    judged = deed.connection is not None and any(sent.where == "header" for _, sent in deed.connection.sent_decoys)
+    headers = [(name, value) for name, value in request.headers if not (judged and name.lower() == "authorization")]
+    names = {name.lower() for name, _ in headers} - _CREDENTIALS
     return _target_carries("" if known else parts.path, parts) or _headers_carry(
-        request.headers, (parts.hostname or "").lower(), names
+        headers, (parts.hostname or "").lower(), names
     )
 
 
