@@ -28,6 +28,10 @@ _PLAIN = re.compile(
     re.IGNORECASE,
 )
 """Names of files that hold settings, logs or state, and of such files before they are put in their place."""
+_INSTALLED = re.compile(
+    r"node_modules(/|$)|\.venv(/(bin(/.*)?|pyvenv\.cfg|lib(64)?(/python[^/]*(/site-packages(/.*)?)?)?)?)?$", re.DOTALL
+)
+"""Where, in the project, another rule says what is a package's own and what is not."""
 _MADE = ("made", "linked", "symlinked", "renamed", "truncated", "mode", "owner")
 
 
@@ -58,8 +62,8 @@ def _is_outside(case: Case, deed: Deed) -> bool:
         return False  # `mkdir -p` asks for every folder above
     if path.startswith(case.header.project + "/"):
         # A command that the user runs may work on the project; what is installed or imported has no business there.
-        inside = path.removeprefix(case.header.project + "/").partition("/")[0]
-        return deed.actor.role == "package" and deed.kind != "run" and inside not in ("node_modules", ".venv")
+        inside = path.removeprefix(case.header.project + "/")
+        return deed.actor.role == "package" and deed.kind != "run" and not _INSTALLED.match(inside)
     return path.startswith((case.header.home + "/", *_OUTSIDE))
 
 
