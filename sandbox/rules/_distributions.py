@@ -65,8 +65,11 @@ class Distributions:
             top, _, below = path[_end(path) :].partition("/")
             if len(names) < 2 or not path.endswith(_CODE) or plain(top.partition(".")[0]) in _SHARED:
                 continue
-            shares = below == "__init__.py" and all(name.startswith(f"{plain(top)}_") for name in names)
-            if not shares:  # `a-b` and `a-c` both bring the `__init__.py` of the namespace `a`
+            family = plain(top.partition(".")[0])
+            kin = all(name == family or name.startswith(f"{family}_") for name in names)
+            # `a-b` and `a-c` both bring the `__init__.py` of the namespace `a`; and `a` itself, put over `a-slim`, is
+            # what it was a part of. Nothing is put over `a`.
+            if not kin or (below != "__init__.py" and names[-1] != family) or family in names[:-1]:
                 yield path, names
 
 

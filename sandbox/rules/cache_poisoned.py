@@ -26,7 +26,7 @@ _CACHES: dict[str, tuple[str, ...]] = {
     "pipenv": ("~/.cache/pipenv/**",),
     "pdm": ("~/.cache/pdm/**",),
     "pre-commit": ("~/.cache/pre-commit/**",),
-    "npm": ("~/.npm/{_cacache,_npx}/**",),
+    "npm": ("~/.npm/_cacache/{content-v2,index-v5}/**", "~/.npm/_npx/**"),  # below tmp it builds git dependencies
     "yarn": ("~/.cache/yarn/**", "~/.yarn/**"),
     "pnpm": ("~/.cache/pnpm/**", "~/.local/share/pnpm/**"),
     "bun": ("~/.bun/install/**",),

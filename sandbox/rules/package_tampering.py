@@ -87,7 +87,7 @@ def _is_others(case: Case, deed: Deed, known: Distributions | None) -> bool:
         if "/node_modules/.bin/" in deed.subject:
             return True  # what everybody's scripts find first; npm itself puts the links there
         owner = package_of(deed.subject)
-        return owner is not None and owner != deed.actor.package and deed.kind == "install"
+        return owner is not None and owner != deed.actor.package and deed.kind != "run"
     if deed.subject.startswith(f"{case.header.project}/.venv/bin/"):
         return True  # what everybody finds first, once the environment is activated; pip itself puts programs there
     return "__pycache__" not in deed.subject and _is_others_module(deed.subject, deed.actor.package, known)

@@ -38,6 +38,10 @@ _OTHERS = frozenset({
 """What a command or module may be called and settings of that name are still somebody else's."""
 _EXERCISED = re.compile(r"(?:run|import):([A-Za-z0-9][\w-]*)(?:[ .].*)?")
 """A phase that runs a command (`run:thing --help`) or loads a module (`import:thing.sub`)."""
+_INSTALLED = re.compile(
+    r"node_modules(/|$)|\.venv(/(bin(/.*)?|pyvenv\.cfg|lib(64)?(/python[^/]*(/site-packages(/.*)?)?)?)?)?$", re.DOTALL
+)
+"""Where, in the project, another rule says what is a package's own and what is not."""
 _MADE = ("made", "linked", "symlinked", "renamed", "truncated", "mode", "owner")
 
 
@@ -69,8 +73,8 @@ def _is_outside(case: Case, deed: Deed) -> bool:
         return False  # `mkdir -p` asks for every folder above
     if path.startswith(case.header.project + "/"):
         # A command that the user runs may work on the project; what is installed or imported has no business there.
-        inside = path.removeprefix(case.header.project + "/").partition("/")[0]
-        return deed.actor.role == "package" and deed.kind != "run" and inside not in ("node_modules", ".venv")
+        inside = path.removeprefix(case.header.project + "/")
+        return deed.actor.role == "package" and deed.kind != "run" and not _INSTALLED.match(inside)
     return path.startswith((case.header.home + "/", *_OUTSIDE))
 
 
