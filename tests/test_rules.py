@@ -14,7 +14,7 @@ from sandbox.judge import judge
 from sandbox.profiles import Expectation, Profiles, Sheet
 from sandbox.report import Finding, PackageReport
 from sandbox.rules import Rule, _names, _places, listed
-from tests.recording import NPM, PROJECT, Story
+from tests.recording import HOME, NPM, PROJECT, Story
 
 RULES: dict[str, Rule] = discovery.load("rules", "RULE")
 FOLDER = Path(__file__).parent / "recordings"
@@ -344,3 +344,30 @@ def test_a_program_that_is_asked_about_itself_only(path: str, words: list[str], 
         story.child(script, path, [path, *words])
     found = {finding.rule for finding in judge(story.end(root).whole(), sheets("npm"), RULES).findings}
     assert found - {"write_unexpected", "persistence_written"} == rules
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (f"{HOME}/.config/rows/config.json", False),
+        (f"{HOME}/.config/row_lib/config.json", False),
+        (f"{HOME}/.row-tool/config.toml", False),
+        (f"{HOME}/.row_tool/config.toml", False),
+        (f"{HOME}/.local/state/rowtool/rows.log", False),
+        (f"{HOME}/.rows_history", False),
+        (f"{HOME}/.rows_history-4711.tmp", False),
+        (f"{HOME}/.config/git/settings.json", True),
+        (f"{HOME}/.other_history", True),
+        (f"{HOME}/.config/other/config.json", True),
+        (f"{HOME}/.config/rows/start.py", True),
+        (f"{HOME}/.rows", True),
+    ],
+)
+def test_a_command_keeps_its_settings_under_its_names(path: str, told: bool) -> None:
+    names = ["import:row_lib", "run:rows --help", "run:rows", "run:git"]
+    phases = [events.PlannedPhase(name, name.partition(":")[0]) for name in names]
+    story = Story(ecosystem="pypi", package="row-tool", phases=[events.PlannedPhase("install", "install"), *phases])
+    command = story.begin("run:rows", "run", [f"{PROJECT}/.venv/bin/rows"])
+    story.read(command, path, "write", created=True)
+    found = {finding.rule for finding in judge(story.end(command).whole(), sheets("pypi"), RULES).findings}
+    assert ("write_unexpected" in found) is told

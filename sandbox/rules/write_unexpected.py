@@ -2,8 +2,9 @@
 
 What: a package made or changed files at home or in the system, outside temporary folders and the caches that
 profiles know; or, while it was installed or imported, in the project outside what is installed there. A command that
-is run on purpose keeps its settings in a folder with its own name (`~/.thing`, `~/.config/thing`): that is none, unless
-the folder holds planted files, or what is put there is a program by its name or its mode.
+is run on purpose keeps its settings in a folder with its own name, its command's or its module's (`~/.thing`,
+`~/.config/thing`), and a history (`~/.thing_history`): that is none, unless the folder holds planted files, or what is
+put there is a program by its name or its mode.
 Why it matters: it is how state, payloads and loot are kept for later. Honest packages keep settings there,
 so it is suspicious and no more.
 What to do: look at what was written. A profile entry with the folder and the reason makes it ordinary.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 
 from sandbox.facts import Deed
@@ -28,6 +30,14 @@ _PLAIN = re.compile(
     re.IGNORECASE,
 )
 """Names of files that hold settings, logs or state, and of such files before they are put in their place."""
+_OTHERS = frozenset({
+    "autostart", "aws", "bash", "bun", "cargo", "claude", "code", "codex", "cursor", "docker", "emacs", "environment",
+    "fish", "gcloud", "gemini", "git", "gnupg", "gtk", "kube", "kubectl", "mozilla", "node", "npm", "nvim", "pip",
+    "pnpm", "poetry", "python", "ssh", "systemd", "tmux", "twine", "uv", "vim", "yarn", "zsh",
+})  # fmt: skip
+"""What a command or module may be called and settings of that name are still somebody else's."""
+_EXERCISED = re.compile(r"(?:run|import):([A-Za-z0-9][\w-]*)(?:[ .].*)?")
+"""A phase that runs a command (`run:thing --help`) or loads a module (`import:thing.sub`)."""
 _MADE = ("made", "linked", "symlinked", "renamed", "truncated", "mode", "owner")
 
 
@@ -36,11 +46,12 @@ def check(case: Case) -> Iterator[Finding]:
     others = (
         _places.hooks(case.header), _places.development_hooks(case.header), _places.agents(case.header)
     )  # fmt: skip
+    names = _Names(case)
     deeds = [
         deed
         for deed in case.of("write", "change")
         if _is_outside(case, deed) and not deed.decoy and not any(matcher.find(deed.subject) for matcher in others)
-        and not _is_settings(case, deed)
+        and not _is_settings(case, deed, names)
     ]  # fmt: skip
     for group in grouped(deeds):
         yield case.finding(
@@ -63,14 +74,16 @@ def _is_outside(case: Case, deed: Deed) -> bool:
     return path.startswith((case.header.home + "/", *_OUTSIDE))
 
 
-def _is_settings(case: Case, deed: Deed) -> bool:
+def _is_settings(case: Case, deed: Deed, names: _Names) -> bool:
     """A command's own folder for its settings, logs and state, or a folder above it that was not there."""
     path, made = deed.subject, deed.method == "made"
     if deed.kind != "run" or deed.actor.role != "package" or not _PLAIN.fullmatch(posixpath.basename(path)):
         return False
     if deed.method in ("linked", "symlinked") or (deed.method == "mode" and deed.event.mode & 0o111):
         return False
-    for name in _own_names(deed.actor.package):
+    for name in names.of(deed.actor.package):
+        if re.fullmatch(rf"/\.{re.escape(name)}[_-]?history(-[0-9]*(\.tmp)?)?", path.removeprefix(case.header.home)):
+            return True
         for place in _SETTINGS:
             folder = f"{case.header.home}{place}{name}"
             if folder not in case.facts.watched and path.startswith(folder + "/"):
@@ -80,11 +93,31 @@ def _is_settings(case: Case, deed: Deed) -> bool:
     return False
 
 
-def _own_names(package: str) -> set[str]:
-    """What a package's program is called: `@thing/cli` and `thing-cli` are `thing`."""
-    scope, _, name = package.lower().removeprefix("@").rpartition("/")
-    names = {scope, name, name.removesuffix("-cli")} if scope else {name, name.removesuffix("-cli")}
-    return {one for one in names if len(one) > 2 and one not in ("cli", "config", "local")}
+class _Names:
+    """What each package's program is called: `@thing/cli` and `thing-cli` are `thing`, whatever stands between words;
+    and what its commands and modules are called, but for names of programs that everybody has."""
+
+    def __init__(self, case: Case) -> None:
+        self._exercised: dict[str, set[str]] = defaultdict(set)
+        self._known: dict[str, set[str]] = {}
+        for phase in case.facts.planned:
+            called = _EXERCISED.fullmatch(phase.name) if phase.kind in ("run", "import") else None
+            if called is not None:
+                self._exercised[phase.package or case.header.package].add(called[1].lower())
+
+    def of(self, package: str) -> set[str]:
+        """The names of one package's."""
+        if package not in self._known:
+            scope, _, name = package.lower().removeprefix("@").rpartition("/")
+            own = {scope, name, name.removesuffix("-cli")} if scope else {name, name.removesuffix("-cli")}
+            spelt = {
+                re.sub(r"[-_.]+", between, one)
+                for one in own | self._exercised.get(package, set())
+                for between in ("-", "_", ".", "")
+            }
+            found = own | (spelt - _OTHERS)
+            self._known[package] = {one for one in found if len(one) > 2 and one not in ("cli", "config", "local")}
+        return self._known[package]
 
 
 RULE = Rule(
