@@ -277,7 +277,7 @@ def _judge(settings: Settings, work: Callable[[Settings, Progress], Outcome]) ->
         with progress.shown(settings.quiet) as display:
             outcome = work(msgspec.structs.replace(settings, keep=keep), display)
         for target, error in outcome.errors:
-            _tell(error, f"{target}: ")
+            _tell(error, "" if str(error).startswith(target) else f"{target}: ")
         return _report(outcome, settings, None if settings.keep else keep)
 
 

@@ -112,7 +112,7 @@ def sentence(error: BaseException) -> str:
 def _hint(error: BaseException) -> str:
     text = str(error)
     if "paramiko" in text:
-        return "a daemon by ssh:// needs one more package: pip install 'baitbox[ssh]'"
+        return "a daemon by ssh:// needs one more package; from your clone of baitbox: pip install '.[ssh]'"
     if "Permission" in text or "EACCES" in text:
         return "you may not use its socket: join the group docker and log in again, or run baitbox with sudo"
     where = os.environ.get("DOCKER_HOST", "")

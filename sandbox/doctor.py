@@ -154,7 +154,7 @@ def trial() -> Check:
 def warden() -> Check:
     """The program that runs in the guest: built, and made for this machine."""
     program = Path(__file__).parent / "warden" / "warden"
-    hint = "build it: pip install --force-reinstall --no-deps baitbox (in a clone: pip install -e .)"
+    hint = "build it, from your clone of baitbox: pip install --force-reinstall --no-deps . (or -e .)"
     try:
         done = process.run([str(program), "version"], timeout=10)
     except OSError as error:

@@ -155,7 +155,8 @@ def _collect(compared: Compared) -> _Found:
     for pair in compared.pairs:
         found.notes += pair.notes
         if pair.problem:
-            text = f"{shown(pair.path)} cannot be read as a lockfile: {pair.problem}"
+            name = shown(pair.path)  # which most problems begin with
+            text = pair.problem if pair.problem.startswith(name) else f"{name} cannot be read: {pair.problem}"
             found.errors.append((pair.path, TargetError(text)))
         if pair.after is not None:
             _add(found, pair, pair.after, _beside(where, pair, pair.after))

@@ -305,7 +305,8 @@ def _convert(option: Option, value: Any, where: str) -> Any:
     try:
         return msgspec.convert(value, option.annotated, strict=False, dec_hook=_to_path)
     except msgspec.ValidationError as error:
-        hint = f"one of: {', '.join(option.choices)}" if option.choices else ""
+        choices = ("true", "false") if option.type is bool else option.choices
+        hint = f"one of: {', '.join(choices)}" if choices else ""
         raise UsageError(f"{where} cannot be {value!r}: {error}", hint) from None
 
 

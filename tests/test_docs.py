@@ -101,6 +101,16 @@ def test_the_targets_that_the_pages_name_are_in_the_makefile() -> None:
             assert set(line.split()) <= targets, f"{page.name}: make {line}"
 
 
+def test_nobody_is_told_to_install_baitbox_from_an_index() -> None:
+    """It is published nowhere: whoever took the name there would be run."""
+    by_name = re.compile(r"\b(?:install|pipx run|uvx)\b(?: -\S+)* [\"']?baitbox(?![\w/.-])")
+    assert by_name.search("pip install --no-deps baitbox")
+    assert by_name.search("pip install 'baitbox[ssh]'")
+    for file in [*PAGES, *(ROOT / "sandbox").rglob("*.py"), ROOT / "action.yml"]:
+        found = by_name.search(file.read_text(encoding="utf-8"))
+        assert found is None, f"{file.name}: {found}"
+
+
 def test_the_version_is_said_once() -> None:
     from sandbox import __version__
 

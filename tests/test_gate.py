@@ -11,7 +11,7 @@ import pytest
 from git_repository import Repository
 from locks import digest, integrity, npm_lock, package, requirements
 
-from sandbox import cli, gate, previous, progress, report, schedule
+from sandbox import cli, discovery, gate, previous, progress, report, schedule
 from sandbox.errors import RegistryError, TargetError, UnfitError, UsageError
 from sandbox.gate import Compared
 from sandbox.report import Origin
@@ -262,8 +262,12 @@ def test_a_lockfile_that_cannot_be_read_does_not_lose_the_others(repository: Rep
     outcome = checked(gate.compare(base="HEAD"))
     assert [target.text for target in asked] == ["pypi:six==1.17.0"]
     assert outcome.errors[0][0] == "package-lock.json"
+    assert str(outcome.errors[0][1]).count("package-lock.json") == 1
     assert "cannot be read" in by_target(outcome)["package-lock.json"].coverage.missing[0]
     assert code(outcome) == 3
+    alone = msgspec.structs.replace(outcome.report, packages=(by_target(outcome)["package-lock.json"],))
+    for name in ("terminal", "markdown", "junit", "sarif"):
+        assert "transitive" not in discovery.load("reporters", "REPORTER")[name].render(alone)
 
 
 def test_many_removed_packages_are_counted(repository: Repository, asked: list[Target]) -> None:

@@ -204,6 +204,12 @@ def test_without_a_home_only_what_needs_a_folder_says_so(
     settings.require_folders(settings.load({"cache": "c", "store": "s"}, {}, tmp_path), "cache", "store")
 
 
+def test_a_switch_says_what_it_can_be(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="BAITBOX_ALLOW_INCONCLUSIVE cannot be 'yes'") as error:
+        settings.load({}, {"BAITBOX_ALLOW_INCONCLUSIVE": "yes"}, tmp_path)
+    assert error.value.hint == "one of: true, false"
+
+
 def test_a_repository_cannot_name_the_store(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.baitbox]\nstore = "here"\n')
     with pytest.raises(UsageError, match="has no setting `store`"):

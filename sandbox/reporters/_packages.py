@@ -71,8 +71,9 @@ def place(file: str, line: int) -> str:
 
 
 def how_direct(package: PackageReport) -> str:
-    """`direct` or `transitive`, by what the lockfiles say; empty where none names it."""
-    if not package.origins:
+    """`direct` or `transitive`, by what the lockfiles say; empty where none names it, and for what is a lockfile
+    itself."""
+    if all(origin.file == package.target for origin in package.origins):
         return ""
     return "direct" if any(origin.direct for origin in package.origins) else "transitive"
 

@@ -93,7 +93,8 @@ def _output(package: PackageReport) -> Iterator[str]:
     yield f"target: {package.target}"
     yield f"digest: {package.digest or 'unknown'}"
     for origin in package.origins:
-        yield f"{how_direct(package)}, {reason(origin)} in {place(origin.file, origin.line)}"
+        how = how_direct(package)
+        yield f"{how and f'{how}, '}{reason(origin)} in {place(origin.file, origin.line)}"
     yield from compared(package)
     if package.stored:
         yield f"from the store: it was run at {package.stored}"

@@ -196,7 +196,7 @@ def _of_note(note: Note, rules: _Rules) -> Json:
 def _because(package: PackageReport) -> str:
     if not package.origins:
         return ""
-    return f" ({how_direct(package)}, {reason(package.origins[0])})"
+    return f" ({', '.join(filter(None, (how_direct(package), reason(package.origins[0]))))})"
 
 
 def _where(package: PackageReport, about: Sequence[str]) -> Json:

@@ -114,8 +114,9 @@ def _package(page: Page, package: PackageReport) -> None:
     page.line(f"{_MEANING.get(package.verdict) or clean_words([package])}.", indent=2)
     page.line(f"{package.purl}  {_short_digest(package.digest)}".rstrip(), "dim", 2)
     for origin in package.origins:
-        how = "direct" if origin.direct else "transitive"
-        page.line(f"{reason(origin)} in {place(origin.file, origin.line)} ({how})", "dim", 2)
+        how = " (direct)" if origin.direct else " (transitive)"
+        how = "" if origin.file == package.target else how  # of the lockfile itself
+        page.line(f"{reason(origin)} in {place(origin.file, origin.line)}{how}", "dim", 2)
     if package.findings:
         page.gap()
     groups = alike(package.findings)
