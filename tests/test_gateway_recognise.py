@@ -228,6 +228,15 @@ def test_split_over_dns_names(form: Callable[[int, str], str], encode: Callable[
     assert TOKENS[0] in {match.token for match in matches}
 
 
+@pytest.mark.parametrize(("network", "digits"), [("20010db8" + "0" * 8, 16), ("20010db80001", 20), ("20010db8", 24)])
+def test_split_over_addresses_whose_names_are_asked(network: str, digits: int) -> None:
+    recogniser = Recogniser(TOKENS)
+    addresses = [network + chunk.ljust(digits, "0") for chunk in cut(SECRET.encode().hex(), digits)]
+    asked = [".".join(reversed(address)) + ".ip6.arpa" for address in addresses]
+    matches = [match for name in asked for match in recogniser.feed("dns", "dns", name.encode())]
+    assert TOKENS[0] in {match.token for match in matches + [match for _, match in recogniser.flush()]}
+
+
 def test_numbered_names_in_any_order() -> None:
     recogniser = Recogniser(TOKENS)
     asked = names(cut(SECRET.encode().hex(), 16), lambda place, chunk: f"{chunk}.{place}.evil.test")

@@ -214,6 +214,10 @@ def name_fields(name: bytes) -> list[Field]:
     labels = name.rstrip(b".").split(b".")[:-2]
     if not labels:
         return []
+    if domain(name) == b"ip6.arpa" and not b"".join(labels).translate(None, b"0123456789abcdefABCDEF"):
+        # Digits of an address, the last first: what a thief chose of it stands after the network's.
+        digits = b"".join(reversed(labels))
+        return [(f"address after {network}", digits[network:]) for network in (0, 8, 12, 16)]
     fields = [(f"label{place}", label) for place, label in enumerate(reversed(labels))]
     fields.append(("all labels", b"".join(labels)))
     if len(labels) > 1:
