@@ -136,3 +136,22 @@ def test_any_bytes(data: bytes) -> None:
     made(alphabets.uuencode(data))
     made(alphabets.numerals(data))
     list(alphabets.piecewise([data, data[1:], data[:3]]))
+
+
+@pytest.mark.parametrize(("data", "pieces"), [
+    (b"a b c d e f g h i j k l", [b"abcdefghijkl"]),
+    (b"__a_b_c_d_e_f_g_h_+_+x", [b"_abcdefgh++"]),
+    (b'["a","b","c","d","e","f","g","h","i"]', [b"abcdefghi"]),
+    (b"a.b.c.d.e|f|g|h|i|j", []),
+    (b"0 a.b.c.d.e.f.g.h.i", [b"abcdefghi"]),
+    (b"a.b.c.d.e.f.g.h.|1-2-3-4-5-6-7-8-9", [b"abcdefgh|", b"123456789"]),
+    (b"a b c", []),
+])  # fmt: skip
+def test_spread_letters(data: bytes, pieces: list[bytes]) -> None:
+    assert [piece for _, made in alphabets.spread(data) for piece in made] == pieces
+
+
+@given(st.lists(st.sampled_from([b"a.", b"b.", b"c, ", b"d|", b"ee", b"\0", b"f.g.h.i.j.k.l.m."]), max_size=60))
+def test_spread_takes_anything(pieces: list[bytes]) -> None:
+    for _, made in alphabets.spread(b"".join(pieces)):
+        assert all(len(piece) <= sum(map(len, pieces)) for piece in made)

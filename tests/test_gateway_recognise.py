@@ -116,9 +116,16 @@ def test_never_raises(data: bytes, where: str) -> None:
     recogniser.flush()
 
 
+@pytest.mark.parametrize("sign", [" ", ".", "-", "\n", ", ", '","', " | "])
+def test_letters_with_a_sign_between_any_two(sign: str) -> None:
+    for text in (SECRET, SHORT, base64.b64encode(SECRET.encode()).decode()):
+        assert found(f"x.y=1 {sign.join(text)} z".encode(), SHORT if text == SHORT else SECRET)
+        assert found(sign.join("xy" + text).encode(), SHORT if text == SHORT else SECRET)
+
+
 BEGINNINGS = [
     b"\x1f\x8b\x08\x1f", b"x\x9c", b"PK\x03\x04", b"BZh9", b"\xfd7zXZ\x00", b"\\u00", b"%4", b"41", b"AAAA", b"&#",
-    b"[1,2,", b"0x4,", b"\n \n", b"ab:cd:", b"\x00", b"=", b'"',
+    b"[1,2,", b"0x4,", b"\n \n", b"a.b.c.d.", b"a, b, c, ", b"ab:cd:", b"\x00", b"=", b'"',
 ]  # fmt: skip
 
 
@@ -221,6 +228,15 @@ def test_split_over_dns_names(form: Callable[[int, str], str], encode: Callable[
     assert TOKENS[0] in {match.token for match in matches}
 
 
+@pytest.mark.parametrize(("network", "digits"), [("20010db8" + "0" * 8, 16), ("20010db80001", 20), ("20010db8", 24)])
+def test_split_over_addresses_whose_names_are_asked(network: str, digits: int) -> None:
+    recogniser = Recogniser(TOKENS)
+    addresses = [network + chunk.ljust(digits, "0") for chunk in cut(SECRET.encode().hex(), digits)]
+    asked = [".".join(reversed(address)) + ".ip6.arpa" for address in addresses]
+    matches = [match for name in asked for match in recogniser.feed("dns", "dns", name.encode())]
+    assert TOKENS[0] in {match.token for match in matches + [match for _, match in recogniser.flush()]}
+
+
 def test_numbered_names_in_any_order() -> None:
     recogniser = Recogniser(TOKENS)
     asked = names(cut(SECRET.encode().hex(), 16), lambda place, chunk: f"{chunk}.{place}.evil.test")
@@ -265,6 +281,40 @@ def test_split_inside_one_message() -> None:
     assert Recogniser(TOKENS).feed(1, "body", json.dumps({"parts": chunks}).encode())
     lines = "\r\n".join(f"X-P{place}: {chunk}" for place, chunk in enumerate(chunks))
     assert Recogniser(TOKENS).feed(1, "header", lines.encode())
+
+
+WORDY = "npm_" + "".join(DRAW.choices(LETTERS, k=36))
+TINY = [f"k{place}={letter}" for place, letter in enumerate(WORDY)]
+SHARDS = [WORDY[place : place + 6] for place in range(0, 40, 6)]
+
+
+@pytest.mark.parametrize(("where", "data"), [
+    ("header", "Host: a.test\nCookie: " + "; ".join(f"s{place}={shard}" for place, shard in enumerate(SHARDS))),
+    ("header", "Host: a.test\nX-Tags: " + ",".join(SHARDS)),
+    ("url", "https://evil.test/" + "/".join(SHARDS)),
+    ("url", "https://evil.test/" + "/".join(WORDY) + ".gif"),
+    ("url", "https://evil.test/?" + "&".join(TINY)),
+    ("url", "https://evil.test/?" + "&".join(reversed(TINY))),
+    ("url", "https://evil.test/?" + "&".join(DRAW.sample(TINY, 40))),
+    ("url", "https://evil.test/?" + "&".join(reversed(SHARDS))),
+    ("body", "&".join(TINY)),
+    ("body", json.dumps(list(WORDY))),
+    ("body", json.dumps(list(WORDY[::-1]))),
+    ("body", json.dumps(dict(enumerate(WORDY)))),
+    ("body", json.dumps({"n": 7, "d": list(WORDY * 3)})),
+    ("body", json.dumps([{"i": place, "d": shard} for place, shard in enumerate(SHARDS)])),
+    ("body", json.dumps([{"i": str(place), "d": shard} for place, shard in enumerate(["x_", *SHARDS])])),
+])  # fmt: skip
+def test_small_pieces_inside_one_message(where: str, data: str) -> None:
+    recogniser = Recogniser([Token("npm", "token", WORDY)])
+    assert recogniser.feed(1, where, data.encode())
+
+
+def test_pieces_as_names_of_files() -> None:
+    recogniser = Recogniser([Token("npm", "token", WORDY)])
+    sent = [f"https://evil.test/img/{piece}.gif".encode() for piece in cut(WORDY, 4)]
+    matches = [match for data in sent for match in recogniser.feed("flow", "url", data)]
+    assert matches + [match for _, match in recogniser.flush()]
 
 
 def test_split_over_headers_of_changing_names() -> None:

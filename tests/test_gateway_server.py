@@ -11,6 +11,7 @@ import pytest
 
 from sandbox import events
 from sandbox.gateway import policy, server
+from sandbox.streams import Peer
 from tests.gateway_rig import GET, SECRET, Memory, World, play, working
 
 world = pytest.fixture(working)
@@ -233,3 +234,13 @@ def test_a_fault_of_ours_is_said(world: World, monkeypatch: pytest.MonkeyPatch) 
     play(world, "one.test", 80, b"hello")
     (lost,) = world.seen(events.SensorLost)
     assert (lost.sensor, "ours" in lost.reason) == ("gateway", True)
+
+
+def test_bait_as_addresses(world: World) -> None:
+    digits = SECRET.encode().hex()
+    for place in range(0, len(digits), 16):
+        half = digits[place : place + 16].ljust(16, "0")
+        address = "2001:db8::" + ":".join(half[at : at + 4] for at in range(0, 16, 4))
+        world.gateway.datagram(Peer(connection=0, address=address, port=4000, process=7), b"x")
+    world.gateway.close()
+    assert {event.token for event in world.seen(events.DecoySent)} == {"access token"}

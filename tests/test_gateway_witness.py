@@ -10,6 +10,7 @@ import pytest
 from sandbox import events
 from sandbox.bait import Token
 from sandbox.gateway.capture import Pool
+from sandbox.gateway.http import Request
 from sandbox.gateway.recognise import Recogniser
 from sandbox.gateway.witness import Witness
 from sandbox.recorder import Recorder
@@ -80,3 +81,16 @@ def test_nothing_innocent_is_told(made: Made) -> None:
     witness, recorded = made
     witness.look(PEER, ("a.test",), "body", b"nothing to see here, " * 1000)
     assert recorded() == []
+
+
+@pytest.mark.parametrize(("encoding", "body", "said"), [
+    ("br", b"\x0b\x02\x80abc\x03", "br"), ("BR ", b"\x0b", "br"), ("", b"\x28\xb5\x2f\xfdabc", "zstd"),
+    ("br", b"", ""), ("gzip", b"abc", ""), ("utf-8", b"abc", ""), ("", b"abc", ""),
+])  # fmt: skip
+def test_a_body_that_nobody_can_read_is_said(made: Made, encoding: str, body: bytes, said: str) -> None:
+    witness, recorded = made
+    headers = (("Content-Encoding", encoding),) if encoding else ()
+    request = Request("POST", "/", headers, body, len(body), (body,))
+    witness.request(PEER, witness.now(PEER), "https://a.test/", request, None)
+    lost = [event.reason for event in recorded() if isinstance(event, events.SensorLost)]
+    assert lost == ([f"a body that is encoded as {said} could not be read"] if said else [])

@@ -153,6 +153,45 @@ def _bytes(value: int) -> bytes:
     return value.to_bytes((value.bit_length() + 7) // 8 or 1, "big")
 
 
+# Letters with a sign between any two --------------------------------------------------------------------------
+
+
+_IS_ALPHANUMERIC = _classes(_DIGITS + _LOWER + _UPPER)
+_SPREAD = 8
+"""So many letters, each alone, give it away; a token's other signs may stand on either side of them."""
+_SHORTEST_SPREAD = _SPREAD
+_WIDEST, _MOST_TRIES = 4, 64
+
+
+def spread(data: bytes) -> Iterator[Pieces]:
+    """Letters between which the same one to three signs stand (`a b c`, `a, b, c`, `"a","b","c"`)."""
+    marked = data.translate(_IS_ALPHANUMERIC)
+    for step in range(2, _WIDEST + 1):
+        pattern = (b"u" + b"." * (step - 1)) * _SPREAD
+        pieces = []
+        place = marked.find(pattern)
+        for _ in range(_MOST_TRIES):
+            if place < 0:
+                break
+            # From the middle: the first letter may belong to what stands before.
+            letter = place + _SPREAD // 2 * step
+            before, after = letter // step, _SMALL
+            for sign in range(letter + 1, letter + step):
+                after = min(after, _repeated(data[sign : sign + _SMALL : step]))
+                before = min(before, _repeated(data[sign : max(0, sign - _SMALL) : -step]) - 1)
+            end = letter + after * step + 1
+            if before + after >= _SHORTEST_SPREAD:
+                pieces.append(data[letter - before * step : end : step])
+            place = marked.find(pattern, max(place + step, end - step))
+        if pieces:
+            yield "spread", pieces
+
+
+def _repeated(data: bytes) -> int:
+    """How many bytes at the beginning are the same."""
+    return len(data) - len(data.lstrip(data[:1]))
+
+
 # Pieces that were encoded one by one -------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ group are joined in the order of their arrival, and where the messages number th
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter, OrderedDict
@@ -26,14 +27,21 @@ _LONGEST_FIELD = 4096
 _WINDOW = 384
 _GROWTH = 1.25
 _DIVIDER = b" | "
-_JOINED = frozenset({"all labels", "all query", "all header", "own header", "all json", "all form"})
-"""Places that hold several values of one message: new already when they come alone."""
+_MOST_FIELDS, _MOST_JOINED = 64, 4096
+_JOINED = ("all ", "own ")
+"""How places begin that hold several values of one message: new already when they come alone."""
+_ALONE = "alone "
+"""How other such places begin, which are looked at once and not remembered: that would cost as much as all the rest."""
 _USUAL_HEADERS = frozenset({
     "accept", "accept-encoding", "accept-language", "cache-control", "connection", "content-length", "content-type",
     "date", "host", "pragma", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "te", "transfer-encoding",
     "upgrade", "user-agent",
 })  # fmt: skip
 _PARTS = re.compile(rb"[:;|,._-]")
+_PARTS_OF_WORDS = re.compile(rb"[:;|,.-]")
+"""The same without the sign that stands in tokens themselves."""
+_PAIRS = re.compile(rb"[;,&] *")
+_NUMBER = re.compile(r"[0-9]{1,6}")
 
 
 class _Slot:
@@ -78,11 +86,14 @@ class Assembler:
         windows: list[bytes] = []
         whole: list[bytes] = []
         for name, value in self._numbered(fields):
+            if name.startswith(_ALONE):
+                windows.append(value)
+                continue
             slot = self._slot(state, name)
             if slot is None or not self._append(slot, value, state.count):
                 continue
             if len(slot.pieces) < 2:
-                if name in _JOINED:
+                if name.startswith(_JOINED):
                     windows.append(value)
                 continue
             before = b"".join(slot.pieces[-min(len(slot.pieces), 96) : -1])[-_WINDOW:]
@@ -148,11 +159,12 @@ class Assembler:
         """The fields, and the parts of those that carry a number or a mark of their own (`07-4a6f62`)."""
         for name, value in fields:
             yield name, value
-            if len(value) <= _LONGEST_FIELD:
-                parts = _PARTS.split(value, 4)
-                if 2 <= len(parts) <= 4:
-                    for place, part in enumerate(parts):
-                        yield f"{name}#{place}", part
+            if len(value) <= _LONGEST_FIELD and not name.startswith(_ALONE):
+                for mark, pattern in (("#", _PARTS), ("#_", _PARTS_OF_WORDS))[: 1 + (b"_" in value)]:
+                    parts = pattern.split(value, 4)
+                    if 2 <= len(parts) <= 4:
+                        for place, part in enumerate(parts):
+                            yield f"{name}{mark}{place}", part
 
 
 def _orders(slot: _Slot, slots: dict[str, _Slot]) -> list[bytes]:
@@ -202,6 +214,10 @@ def name_fields(name: bytes) -> list[Field]:
     labels = name.rstrip(b".").split(b".")[:-2]
     if not labels:
         return []
+    if domain(name) == b"ip6.arpa" and not b"".join(labels).translate(None, b"0123456789abcdefABCDEF"):
+        # Digits of an address, the last first: what a thief chose of it stands after the network's.
+        digits = b"".join(reversed(labels))
+        return [(f"address after {network}", digits[network:]) for network in (0, 8, 12, 16)]
     fields = [(f"label{place}", label) for place, label in enumerate(reversed(labels))]
     fields.append(("all labels", b"".join(labels)))
     if len(labels) > 1:
@@ -220,29 +236,55 @@ def url_fields(url: bytes) -> list[Field]:
     path, _, query = rest.partition(b"?")
     segments = path.split(b"/")[1:]
     fields = [(f"path{place}", unquote_to_bytes(segment)) for place, segment in enumerate(segments[:12])]
+    last = unquote_to_bytes(segments[-1]) if segments else b""
+    stem = last.rpartition(b".")[0] or last
     if len(segments) > 1:
-        fields.append(("last", unquote_to_bytes(segments[-1])))
+        fields.append(("last", last))
+        fields.append(("alone path", unquote_to_bytes(b"".join(segments[:-1])) + stem))
+    if stem != last and b"." not in stem:
+        fields.append(("stem", stem))
     return fields + _form(query, "query")
 
 
 def _form(text: bytes, kind: str) -> list[Field]:
     fields: list[Field] = []
-    for pair in text.split(b"&", 64)[:64]:
+    for pair in text.split(b"&", _MOST_JOINED)[:_MOST_JOINED]:
         key, sign, value = pair.partition(b"=")
         value = unquote_to_bytes(value if sign else key)
         fields.append((f"{kind}:{key[:40].decode('latin-1') if sign else ''}", value))
-    if len(fields) > 1:
-        fields.append((f"all {kind}", b"".join(value for _, value in fields)))
-    return [field for field in fields if field[1]]
+    joined = [(f"all {kind}", b"".join(value for _, value in fields))] if len(fields) > 1 else []
+    return [field for field in fields[:_MOST_FIELDS] + joined + _orders_of_names(fields) if field[1]]
+
+
+def _orders_of_names(fields: Sequence[Field]) -> list[Field]:
+    """The values of one message joined from last to first, and by the numbers in their names."""
+    values = [value for _, value in fields]
+    if len(values) < 3:
+        return []
+    found = {b"".join(reversed(values))}
+    numbers = [_NUMBER.findall(name) for name, _ in fields]
+    numbered = [(int(place[-1]), value) for place, value in zip(numbers, values, strict=True) if place]
+    if len(numbered) > 2:
+        found.add(b"".join(value for _, value in sorted(numbered, key=lambda pair: pair[0])))
+    return [(_ALONE, value) for value in sorted(found - {b"".join(values)})]
 
 
 def header_fields(headers: Sequence[tuple[str, str]]) -> list[Field]:
     """One field a header, all values joined, and those of headers that programs do not send of themselves."""
     fields = [(f"header:{name[:40].lower()}", value.encode("latin-1", "replace")) for name, value in headers[:32]]
+    pairs = [pair for name, value in fields if name[7:] not in _USUAL_HEADERS for pair in _values(name, value)]
     own = b"".join(value for name, value in fields if name[7:] not in _USUAL_HEADERS)
     if len(fields) > 1:
         fields.append(("all header", b"".join(value for _, value in fields)))
-    return [*fields, ("own header", own)] if own else fields
+    return [*fields, *pairs, ("own header", own)] if own else fields
+
+
+def _values(name: str, header: bytes) -> list[Field]:
+    """The values of a header that holds several, as a cookie does."""
+    pairs = [pair.partition(b"=") for pair in _PAIRS.split(header, _MOST_JOINED)[:_MOST_JOINED]]
+    values = [(key.decode("latin-1"), value if sign else key) for key, sign, value in pairs]
+    joined = [(_ALONE, b"".join(value for _, value in values))] if len(values) > 1 else []
+    return joined + _orders_of_names(values) if name == "header:cookie" else joined
 
 
 def body_fields(body: bytes) -> list[Field]:
@@ -252,25 +294,31 @@ def body_fields(body: bytes) -> list[Field]:
         return fields
     if body[:1] in b"{[":
         try:
-            leaves = list(_leaves(json.loads(body), "", 0))[:64]
+            leaves = list(itertools.islice(_leaves(json.loads(body), "", 0), _MOST_JOINED))
         except (ValueError, RecursionError):
             return fields
-        fields += [(f"json{key}", value) for key, value in leaves]
+        fields += [(f"json{key}", value) for key, value, _ in leaves[:_MOST_FIELDS]]
         if len(leaves) > 1:
-            fields.append(("all json", b"".join(value for _, value in leaves if not value.isdigit())))
+            texts = [(key, value) for key, value, is_text in leaves if is_text]
+            words = [value for _, value in texts if not value.isdigit()]
+            fields.append(("all json", b"".join(words)))
+            if len(words) < len(texts):
+                fields.append((_ALONE, b"".join(value for _, value in texts)))
+            fields += _orders_of_names(texts)
     elif b"=" in body[:256] and b"\n" not in body[:256]:
         fields += _form(body, "form")
     return fields
 
 
-def _leaves(value: Any, key: str, depth: int) -> Iterator[Field]:
+def _leaves(value: Any, key: str, depth: int) -> Iterator[tuple[str, bytes, bool]]:
+    """Where each string and number stands, what it is, and whether it is a string."""
     if isinstance(value, str):
-        yield key, value.encode("utf-8", "surrogatepass")
+        yield key, value.encode("utf-8", "surrogatepass"), True
     elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1_000_000:
-        yield key, str(value).encode()
+        yield key, str(value).encode(), False
     elif depth < 6 and isinstance(value, dict):
-        for name, inner in list(value.items())[:64]:
+        for name, inner in itertools.islice(value.items(), _MOST_JOINED):
             yield from _leaves(inner, f"{key}.{name[:40]}", depth + 1)
     elif depth < 6 and isinstance(value, list):
-        for inner in value[:256]:
+        for inner in value[:_MOST_JOINED]:
             yield from _leaves(inner, f"{key}[]", depth + 1)

@@ -85,6 +85,7 @@ def layers(part: Part, runs: list[bytes], allowance: Allowance) -> Iterator[Laye
         yield from _base32(joined)
         yield from _named(alphabets.base32hex(joined))
     if legible:
+        yield from _named(alphabets.spread(data))
         yield from _spaced_hex(data)
         yield from _numbers(data)
         for seldom in (alphabets.base85(data), alphabets.uuencode(data), alphabets.numerals(data)):

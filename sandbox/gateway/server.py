@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import ssl
 import time
 from collections.abc import Sequence
@@ -78,6 +80,7 @@ class Gateway:
             events.ConnectionOpened, peer, protocol="tcp", address=peer.address, port=peer.port, host=host,
             connection=peer.connection,
         )  # fmt: skip
+        self._look_at_address(peer, host)
         counted = Counted(stream)
         channel = Channel(counted)
         try:
@@ -96,6 +99,13 @@ class Gateway:
             self._witness.add(
                 events.ConnectionClosed, peer, connection=peer.connection, sent=counted.sent, received=counted.received
             )
+
+    def _look_at_address(self, peer: Peer, host: str) -> None:
+        """Half of an IPv6 address that nobody looked up is free to say anything: it is looked at as its name is."""
+        if not host and ":" in peer.address:
+            with contextlib.suppress(ValueError):
+                name = ipaddress.IPv6Address(peer.address.partition("%")[0]).reverse_pointer
+                self._witness.look(peer, (peer.address,), "dns", name.encode())
 
     async def _converse(self, line: Line, channel: Channel) -> None:
         """Find out what is spoken, and speak it."""
@@ -272,4 +282,5 @@ class Gateway:
                 events.ConnectionOpened, peer, protocol="udp", address=peer.address, port=peer.port, host=host,
                 connection=number,
             )  # fmt: skip
+            self._look_at_address(peer, host)
         return msgspec.structs.replace(peer, connection=number)

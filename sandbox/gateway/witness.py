@@ -23,6 +23,9 @@ _ON_THE_SPOT = 128 * 1024
 
 _RECORDED_IN_ALL = 192 * 1024 * 1024
 _AFTER_THAT = 512
+_UNREAD = frozenset({"br", "zstd", "compress", "x-compress", "dcb", "dcz"})
+"""Encodings of a body that nothing here undoes."""
+_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -81,6 +84,10 @@ class Witness:
         )  # fmt: skip
         if request.skipped:
             self.lost(f"{request.skipped} bytes in the middle of a large body were not looked at", 1, peer.process)
+        unread = request.header("content-encoding").strip().lower()
+        unread = unread if unread in _UNREAD else "zstd" if request.body.startswith(_ZSTD) else ""
+        if unread and request.body:
+            self.lost(f"a body that is encoded as {unread} could not be read", 1, peer.process)
         if reply is not None and reply.decoy:
             self.add(events.EndpointAsked, peer, moment, decoy=reply.decoy, connection=peer.connection, url=url)
 
