@@ -160,12 +160,20 @@ def _coverage(facts: Facts, expectations: Expectations) -> tuple[list[PhaseCover
             missing.append(f"the phase {shorten(planned.name, 100)} {coverage.detail}{_quoted(facts, planned.name)}")
     for name, results in groups.items():
         if not any(results):
-            first = next(planned.name for planned in facts.planned if planned.either == name)
-            said = _quoted(facts, first)
-            missing.append(f"none of the {len(results)} ways to {shorten(name, 100)} succeeded{said}")
+            missing.append(_unsuccessful(facts, name))
     if not facts.plans:
         missing.append("what to run after the installation was never planned")
     return phases, [*missing, *lost(facts)], allowed[:_MOST_EXPECTED]
+
+
+def _unsuccessful(facts: Facts, name: str) -> str:
+    """Of a group of imports of which none succeeded: that it went on for too long, or what the first one printed."""
+    group = [planned.name for planned in facts.planned if planned.either == name]
+    ends = [facts.phase_ends[phase] for phase in group if phase in facts.phase_ends]
+    busy = max((end.seconds for end in ends if end.status == "timeout"), default=0.0)
+    if busy:
+        return f"{shorten(name, 100)} was still busy at its limit of {busy:.0f} s"
+    return f"none of the {len(group)} ways to {shorten(name, 100)} succeeded{_quoted(facts, group[0])}"
 
 
 def _quoted(facts: Facts, phase: str) -> str:

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import process
+from sandbox.ecosystems._pypi_rest import MOST_MAINS, MOST_REST, rest_phases
 from sandbox.ecosystems.pypi import BUDGET, ECOSYSTEM, MOST_MODULES, MOST_SCRIPTS
 from sandbox.errors import TargetError
+from sandbox.events import ALL_TRIED
 from sandbox.plan import Artifact, Ecosystem, Installed, Phase, Toolchain
 
 PROJECT = "/home/dev/project"
@@ -149,12 +151,50 @@ def test_a_build_that_leaves_only_names_unlike_its_own_has_to_import_one() -> No
 
 
 def test_too_many_modules_and_files_are_said() -> None:
-    item = wheel("many", *(f"m{number}.py" for number in range(100)))
+    item = wheel("many", *(f"m{number}.py" for number in range(MOST_MODULES + MOST_REST + 7)))
     phases, notes = exercise(item)
-    assert len(imports(phases)) == MOST_MODULES
-    assert f"{100 - MOST_MODULES} more modules are not imported: at most {MOST_MODULES} are." in notes
+    assert len([phase for phase in phases if phase.kind == "import"]) == MOST_MODULES + 1
+    assert "7 more modules are not imported: there are limits." in notes
+    phases, notes = exercise(wheel("few", *(f"m{number}.py" for number in range(MOST_MODULES))))
+    assert "import:few (others)" not in [phase.name for phase in phases]
     item = artifact("huge", ["huge.py"] * (BUDGET + 1), kind="sdist")
     assert any("more than" in note for note in exercise(item)[1])
+
+
+def test_plugins_of_other_programs_are_imported_in_one_process() -> None:
+    groups = {
+        "pytest11": {"tool": "tool.plugin", "again": "tool.plugin:x"},
+        "flake8.extension": ["T1 = tool.lint:Check [all]"],
+        "console_scripts": {"tool": "tool.cli:main"}, "bad": {"a": "../x", "b": "a b", "c": "tool", "d": ""},
+    }  # fmt: skip
+    phases, notes = exercise(wheel("tool", "tool/__init__.py", scripts=groups))
+    (others,) = [phase for phase in phases if phase.name == "import:tool (others)"]
+    assert "in ['tool.plugin', 'tool.lint']:" in others.argv[2]
+    assert others.required and others.complete == ALL_TRIED
+    assert any(note.startswith("2 more modules") for note in notes)
+
+
+def test_one_of_the_others_that_fails_or_ends_keeps_none_from_being_imported(tmp_path: Path) -> None:
+    for name, text in {"one": "raise ValueError", "two": "raise SystemExit(0)", "last": "print('last')"}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    start = Phase(name="start", kind="start", argv=(sys.executable,))
+    (phase,) = rest_phases("x", ["one", "two", "gone", "last"], start)
+    done = process.run(list(phase.argv), cwd=str(tmp_path), timeout=30)
+    assert (done.code, done.stdout) == (ALL_TRIED, b"last\n")
+
+
+def test_packages_that_can_be_run_as_modules_are() -> None:
+    item = wheel("tool", "tool/__init__.py", "tool/__main__.py", "n/s/__init__.py", "n/s/__main__.py", "other.py")
+    phases, _notes = exercise(item)
+    runs = [phase for phase in phases if phase.kind == "run"]
+    assert [phase.name for phase in runs] == ["run:python -m n.s --help", "run:python -m tool --help"]
+    assert runs[0].argv == (f"{BIN}/python", "-m", "n.s", "--help")
+    assert all(phase.open_ended and not phase.required for phase in runs)
+    many = wheel("many", *(f"m{number}/{end}.py" for number in range(9) for end in ("__init__", "__main__")))
+    assert "3 packages are not run with `python -m`: at most 6 are." in exercise(many)[1]
+    source = artifact("tool", ["tool-1/src/tool/__main__.py", "tool-1/setup.py"], kind="sdist")
+    phases, _notes = exercise(source, site=[("tool", True), ("numpy", True)])
+    assert [phase.name for phase in phases if phase.kind == "run"] == ["run:python -m tool --help"]
 
 
 def test_scripts_run_with_help_and_without_arguments() -> None:
@@ -270,7 +310,7 @@ def _check_sound(phases: list[Phase], notes: list[str]) -> None:
             argument.encode()
     listed = [phase.name for phase in phases]
     assert len(listed) == len(set(listed))
-    assert len(phases) <= 2 + MOST_MODULES + 2 * MOST_SCRIPTS
+    assert len(phases) <= 3 + MOST_MODULES + 2 * MOST_SCRIPTS + MOST_MAINS
     assert all(len(note) < 200 for note in notes)
 
 
@@ -310,7 +350,7 @@ def test_no_archive_makes_it_raise(manifest: dict[str, Any], listed: list[tuple[
     phases, notes = exercise(item, site=listed, bin=listed)
     _check_sound(phases, notes)
     for phase in phases:
-        if phase.kind == "import":
+        if phase.kind == "import" and not phase.complete:
             name = phase.argv[2].splitlines()[1].removeprefix("    import ")
             assert all(part.isidentifier() for part in name.split("."))
 
@@ -321,4 +361,4 @@ def test_deep_and_long_archives_end_soon() -> None:
     item = wheel("deep", *names)
     phases, notes = exercise(item)
     _check_sound(phases, notes)
-    assert len(imports(phases)) == MOST_MODULES
+    assert len([phase for phase in phases if phase.kind == "import"]) == MOST_MODULES + 1

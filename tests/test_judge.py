@@ -211,6 +211,12 @@ def test_one_of_several_ways_is_enough(codes: tuple[int | None, ...], counts: bo
         assert report.coverage.missing == ("none of the 2 ways to import:x succeeded",)
 
 
+def test_what_is_still_busy_at_its_limit_is_told_so() -> None:
+    ends = [{"status": "timeout", "seconds": 45.0}, {"status": "timeout", "seconds": 10.0}]
+    report = verdict(phases(*zip(WAYS, ends, strict=True)))
+    assert report.coverage.missing == ("import:x was still busy at its limit of 45 s",)
+
+
 def test_without_rules_or_profiles_nothing_is_clean() -> None:
     whole = installed().whole()
     assert judge(whole, PROFILES["npm"], {}).coverage.missing == ("there were no rules to judge by",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from sandbox import observe, pipeline, plan
 from sandbox.bait import Bait, Draw, Endpoint, Person, Token
+from sandbox.guest import Outcome
+from sandbox.plan import Phase
 from sandbox.registries import Credential, Registries, Registry
 from sandbox.settings import Settings
 
@@ -108,3 +111,28 @@ def test_what_is_planted_first_is_the_home_that_the_guest_owns() -> None:
     assert (puts[0].path, puts[0].kind, puts[0].owned) == ("/home/dev", 2, True)
     assert all(put.owned is False for put in puts if put.path.startswith("/etc/"))
     assert len({put.path for put in puts}) == len(puts)
+
+
+def test_a_file_that_was_busy_to_its_limit_is_not_given_the_whole_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    phases = [
+        Phase(name=name, kind="import", argv=("x",), seconds=45.0, required=required, either=either)
+        for name, either, required in [
+            ("a", "f", True), ("b", "f", True), ("c", "g", True), ("d", "h", False), ("e", "h", False),
+        ]
+    ]  # fmt: skip
+    ecosystem = SimpleNamespace(wanted=lambda *_: ((), ()), exercise=lambda *_: (phases, []))
+    experiment = SimpleNamespace(
+        artifact=None, ecosystem=ecosystem, tools=SimpleNamespace(toolchain=None), members=(), seconds=60.0,
+        persona=SimpleNamespace(project="/p"),
+    )  # fmt: skip
+    made = SimpleNamespace(guest=SimpleNamespace(alive=True), not_seen=[])
+    given: dict[str, float] = {}
+
+    def run_phase(_experiment: object, _made: object, phase: Phase) -> Outcome:
+        given[phase.name] = phase.seconds
+        return Outcome("timeout")
+
+    monkeypatch.setattr(observe, "run_phase", run_phase)
+    recorder = SimpleNamespace(add=lambda *_, **__: None)
+    observe._exercise(cast(Any, experiment), cast(Any, made), cast(Any, recorder), lambda _: None)
+    assert given == {"a": 45.0, "b": observe.BUSY_SECONDS, "c": 45.0, "d": 45.0, "e": 45.0}

@@ -427,3 +427,21 @@ def test_npms_token_may_go_to_its_own_registry_where_it_only_reads(
     _asks(story, root, method, url, where)
     found = _rules_of(story, root)
     assert rule in found if rule else not found
+
+
+@pytest.mark.parametrize(
+    ("command", "fires"),
+    [
+        ("command -v at crontab", False),
+        ("if command -v at >/dev/null; then echo yes; fi", False),
+        ("command -v at && echo x | at now", True),
+        ("echo x | at now", True),
+        ("type at; $(echo a)t now; at now", True),
+        ("$X now", True),
+    ],
+)
+def test_a_program_that_is_only_asked_for_makes_no_job(command: str, fires: bool) -> None:
+    story, root = _import_by_node()
+    shell = story.child(root, "/usr/bin/dash", ["/bin/sh", "-c", command])
+    story.add(events.FileProbed, process=shell, path="/usr/bin/at", call="newfstatat")
+    assert ("persistence_written" in _rules_of(story, root)) is fires

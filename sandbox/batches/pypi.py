@@ -173,7 +173,7 @@ def _placed(artifact: Artifact) -> list[str]:
 def _exercise(artifact: Artifact, installed: Installed, base: Phase, project: str) -> list[Phase]:
     """One package's phases."""
     label = f"{artifact.name}=={artifact.version}"
-    ways, _ = pypi.ways_in(artifact, installed)
+    ways, rest, _ = pypi.ways_in(artifact, installed)
     phases = []
     if ways:
         # Of each group one has to load: a module's own where it has to by itself, 0 where none has to.
@@ -188,4 +188,5 @@ def _exercise(artifact: Artifact, installed: Installed, base: Phase, project: st
             )
         )
     runs, _ = pypi.run_phases(artifact, installed, base, project)
+    runs = pypi.rest_phases(artifact.name, rest, base) + runs
     return phases + [msgspec.structs.replace(run, name=f"{run.name} ({label})") for run in runs]

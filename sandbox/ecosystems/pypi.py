@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from sandbox.ecosystems._pypi_rest import MOST_REST, main_phases, plugins
+from sandbox.ecosystems._pypi_rest import rest_phases as rest_phases
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
 from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
@@ -161,7 +163,7 @@ class Pypi:
         )
         imports, notes = _imports(artifact, installed, start)
         runs, more = run_phases(artifact, installed, start, project)
-        inner = "Modules inside the package that it does not import itself, and `python -m`, are not exercised."
+        inner = "Modules inside the package that it does not import itself are not exercised."
         calls = "What the package does only when its functions are called, with arguments, is not exercised."
         shell = shell_phase(tools.shell, start, min(seconds, HELP_SECONDS))
         return [start, *imports, *runs, shell], [*notes, *more, inner, calls]
@@ -301,10 +303,11 @@ def _is_beside(module: Module) -> bool:
     return bool(_BESIDE.fullmatch(module.name.partition(".")[0]))
 
 
-def ways_in(artifact: Artifact, installed: Installed) -> tuple[list[Way], list[str]]:
-    """The modules to import, the one named like the distribution first, and what is left out, one sentence each. Each
-    has to load, but for those that are not the package's own or stand beside it by accident; where it has no others,
-    one of these has to."""
+def ways_in(artifact: Artifact, installed: Installed) -> tuple[list[Way], list[str], list[str]]:
+    """The modules to import, the one named like the distribution first; those that are imported in turn besides
+    (what is beyond the limit, and plugins); and what is left out, one sentence each. Each of the first has to load, but
+    for those that are not the package's own or stand beside it by accident; where it has no others, one of these has
+    to."""
     names = _names(artifact)
     modules = _modules_of_wheel(names) if is_wheel(artifact) else _modules_installed(installed, names)
     same = _plain(artifact.name)
@@ -322,14 +325,22 @@ def ways_in(artifact: Artifact, installed: Installed) -> tuple[list[Way], list[s
         notes.append(f"The package has more than {BUDGET} files: modules among the others are not imported.")
     if not kept:
         notes.append("The package has no module to import: nothing is imported.")
-    if len(ordered) > len(kept):
-        notes.append(f"{len(ordered) - len(kept)} more modules are not imported: at most {MOST_MODULES} are.")
-    return ways, notes
+    more = [module.name for module in ordered[MOST_MODULES:] if module.own]
+    known = {way.name for way in ways}
+    every = list(dict.fromkeys(name for name in (*plugins(artifact.manifest), *more) if name not in known))
+    rest = every[:MOST_REST]
+    if rest:
+        why = f"beyond the first {MOST_MODULES}, or plugins of other programs"
+        notes.append(f"{len(rest)} more modules ({why}) are imported in one process, and need not load.")
+    left = len(ordered) - len(kept) - len(more) + len(every) - len(rest)
+    if left:
+        notes.append(f"{left} more modules are not imported: there are limits.")
+    return ways, rest, notes
 
 
 def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[list[Phase], list[str]]:
-    """A fresh Python for every top-level module."""
-    ways, notes = ways_in(artifact, installed)
+    """A fresh Python for every top-level module, and one for the rest."""
+    ways, rest, notes = ways_in(artifact, installed)
     phases = [
         msgspec.structs.replace(
             start,
@@ -341,7 +352,7 @@ def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[li
         )
         for way in ways
     ]
-    return phases, notes
+    return phases + rest_phases(artifact.name, rest, start), notes
 
 
 def is_wheel(artifact: Artifact) -> bool:
@@ -394,7 +405,10 @@ def run_phases(
                     open_ended=True,
                 )
             )
-    notes = []
+    names = _names(artifact)
+    modules = _modules_of_wheel(names) if _is_wheel(artifact, names) else _modules_installed(installed, names)
+    more, notes = main_phases([module.name for module in modules if module.own], names, base, HELP_SECONDS)
+    phases += more
     if len(scripts) > len(kept):
         why = f"beyond the first {MOST_SCRIPTS}, not installed, or of an unusual name"
         notes.append(f"{len(scripts) - len(kept)} of the package's scripts are not run: {why}.")

@@ -36,6 +36,7 @@ _SCHEDULERS = {
 
 _JOBS = frozenset({"crontab", "at", "batch"})
 """Those that a script only looks for in order to use them."""
+_ASKS = re.compile(r"(?:^|(?<=[;&|\s(`]))(?:command +-[vV]|type|hash)(?: +[\w.-]+)+")
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -57,13 +58,23 @@ def check(case: Case) -> Iterator[Finding]:
         kinds[id(deed)] = "program that runs others later"
         certain.append(deed)
     for deed in case.sought:
-        if deed.subject.partition(" ")[0] in _JOBS:
+        name = deed.subject.partition(" ")[0]
+        if name in _JOBS and not _is_only_asked(deed, name):
             kinds[id(deed)] = "program that runs others later"
             possible.append(deed)
     for deeds in grouped(certain):
         yield _finding(case, deeds, kinds, True)
     for deeds in grouped(possible):
         yield _finding(case, deeds, kinds, False)
+
+
+def _is_only_asked(deed: Deed, name: str) -> bool:
+    """Whether the shell's own command names the program only to ask whether it is there (`command -v at`)."""
+    program = deed.actor.program
+    argv = program.argv if program is not None else []
+    text = argv[2][:10_000] if len(argv) > 2 and argv[1] == "-c" else ""
+    word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])")
+    return bool(word.search(text)) and not word.search(_ASKS.sub("", text))
 
 
 def _scheduled(case: Case) -> Iterator[Deed]:
