@@ -335,6 +335,16 @@ def test_split_over_processes_that_share_a_stream() -> None:
     assert [match.token for match in matches] == [TOKENS[0]]
 
 
+def test_who_asks_after_somebody_that_sent_it_whole_has_not_sent_it() -> None:
+    recogniser = Recogniser(TOKENS)
+    for number in range(6):
+        headers = f"user-agent: tool\npackage-id: {'abcdef'[number] * 5}\nauthorization: Bearer {SECRET}\nhost: h.test"
+        recogniser.feed("installer", "header", headers.encode(), "h.test")
+    later = recogniser.feed("package", "header", b"accept: application/json; q=1.0\nhost: h.test", "h.test")
+    assert later == []
+    assert [(flow, match.token.name) for flow, match in recogniser.flush() if flow == "package"] == []
+
+
 def test_a_bomb_is_bounded_and_said() -> None:
     bomb = gzip.compress(gzip.compress(bytes(30_000_000)) + bytes(100_000_000))
     recogniser = Recogniser(TOKENS)

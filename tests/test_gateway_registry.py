@@ -219,7 +219,7 @@ def test_the_known_hosts_of_files_are_served_from_the_start(tmp_path: Path) -> N
         ("GET", "/-/whoami"),
         ("GET", "/-/npm/v1/tokens"),
         ("GET", "/-/v1/search?text=x"),
-        ("POST", "/-/npm/v1/security/advisories/bulk"),
+        ("PUT", "/-/npm/v1/security/advisories/bulk"),
         ("GET", "/-/ping"),
         ("GET", "/"),
         ("GET", "//demo"),
@@ -242,6 +242,13 @@ def test_everything_else_is_not_ours_and_goes_nowhere(npm: Guest, method: str, t
     answer = asyncio.run(npm.mirror.answer(method, HOST, target, []))
     assert answer is None or answer.status == 404
     assert all(path == "/demo" for path in npm.registry.asked)
+
+
+def test_what_is_installed_is_told_to_nobody_and_npm_goes_on(npm: Guest) -> None:
+    answer = asyncio.run(npm.mirror.answer("POST", HOST, "/-/npm/v1/security/advisories/bulk", []))
+    assert answer is not None
+    assert (answer.status, answer.body) == (200, b"{}")
+    assert npm.registry.asked == []
 
 
 def test_another_host_is_not_ours(npm: Guest) -> None:

@@ -88,6 +88,7 @@ class Recogniser:
         self._assembler = assemble.Assembler()
         self._reported: OrderedDict[tuple[Hashable, str, int, tuple[str, ...]], None] = OrderedDict()
         self._flows: OrderedDict[object, Hashable] = OrderedDict()
+        self._whole: OrderedDict[tuple[object, int, tuple[str, ...]], None] = OrderedDict()
         self._headers: OrderedDict[tuple[Hashable, bytes], None] = OrderedDict()
         self._lines: OrderedDict[tuple[Hashable, bytes], None] = OrderedDict()
         self._extra = _EXTRA_IN_ALL
@@ -153,6 +154,10 @@ class Recogniser:
             fields = assemble.header_fields([line for line in _header_lines(data) if not self._told(group, line)])
         else:
             group, fields = (where, stream or flow), assemble.body_fields(data)
+        for index, encodings in found.hits:
+            self._whole[group, index, encodings] = None
+        while len(self._whole) > _MOST_SEEN:
+            self._whole.popitem(last=False)
         return matches + self._together(flow, where, group, fields)
 
     def flush(self) -> list[tuple[Hashable, Match]]:
@@ -160,8 +165,15 @@ class Recogniser:
         matches: list[tuple[Hashable, Match]] = []
         for group, data in self._assembler.flush():
             flow, where = self._flows.get(group), str(group[0]) if isinstance(group, tuple) else "data"
-            matches += [(flow, match) for match in self._report(flow, where, self.scan(data, where, masks=True))]
+            found = self._put_together(group, self.scan(data, where, masks=True))
+            matches += [(flow, match) for match in self._report(flow, where, found)]
         return matches
+
+    def _put_together(self, group: object, found: Found) -> Found:
+        """Without what one message had whole: it stands among the pieces too, and who sent the last of them has no part
+        in it (npm shows its token to its registry; a package that asks there for a version does not)."""
+        hits = tuple(hit for hit in found.hits if (group, *hit) not in self._whole)
+        return msgspec.structs.replace(found, hits=hits)
 
     def take_losses(self) -> dict[str, int]:
         """Why something was not looked at since the last call, with how often."""
@@ -209,6 +221,7 @@ class Recogniser:
         windows, wholes = self._assembler.add(group, fields)
         found = [self.scan(data, where, _SHALLOW, masks=False) for data in windows]
         found += [self.scan(data, where, masks=False) for data in wholes]
+        found = [self._put_together(group, scanned) for scanned in found]
         return [match for scanned in found for match in self._report(flow, where, scanned)]
 
     def _report(self, flow: Hashable, where: str, found: Found) -> list[Match]:

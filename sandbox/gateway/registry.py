@@ -48,6 +48,7 @@ FILES = 20_000
 _SMALL = 256 * 1024
 _NOTES = 100
 _FULL_TYPE = "application/json"
+_ADVISORIES = "-/npm/v1/security/advisories/bulk"
 _HTML_TYPES = f"{simple_index.HTML_TYPE}, text/html;q=0.5"
 _LONGEST_TARGET = 4096
 _TARBALL = re.compile(rb'"tarball"\s*:\s*"([^"]{1,4096})"')
@@ -123,7 +124,10 @@ class Mirror:
         self._workers.close()
 
     async def answer(self, method: str, host: str, target: str, headers: Headers) -> RegistryAnswer | None:
-        """The registry's own answer; None for everything that is not a plain reading of metadata or a file."""
+        """The registry's own answer; None for everything that is not a plain reading of metadata or a file. Nobody is
+        told what is installed: npm, which gives up without an answer, is told that there are no advisories."""
+        if method == "POST" and self._ecosystem == "npm" and self._asks_for_advisories(host.lower(), target):
+            return RegistryAnswer(200, (("content-type", "application/json"),), b"{}")
         if method not in ("GET", "HEAD") or not target.startswith("/") or len(target) > _LONGEST_TARGET:
             return None
         try:
@@ -138,6 +142,9 @@ class Mirror:
             _note(self.problems, str(error))
             # Not a 5xx, which npm and pip ask for again for a minute and more: we have done that.
             return _plain(403, "Forbidden")
+
+    def _asks_for_advisories(self, host: str, target: str) -> bool:
+        return any(below(registry, host, target) == _ADVISORIES for registry in self._registries)
 
     async def _read(self, host: str, target: str, headers: Headers) -> RegistryAnswer | None:
         whole = unquote(target, errors="backslashreplace")
