@@ -254,9 +254,9 @@ def test_what_is_no_recording(machine: Machine, content: bytes | None) -> None:
     machine.run(command, "words.jsonl").failed(3, "words.jsonl", "recording")
 
 
-@pytest.mark.parametrize("command", ["judge", "show"])
-def test_a_recording_that_is_not_there(machine: Machine, command: str) -> None:
-    machine.run(command, "nothing.jsonl").failed(3, "nothing.jsonl", "No such file")
+@pytest.mark.parametrize(("command", "words"), [("judge", "No such file"), ("show", "there is no recording")])
+def test_a_recording_that_is_not_there(machine: Machine, command: str, words: str) -> None:
+    machine.run(command, "nothing.jsonl").failed(3, "nothing.jsonl", words)
 
 
 # Settings -----------------------------------------------------------------------------------------------------
