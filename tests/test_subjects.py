@@ -146,8 +146,9 @@ def test_a_recording_as_the_store_keeps_it_is_read(tmp_path: Path, capsys: pytes
         told = []
         for path in (CLEAN, str(packed)):
             assert cli.run([command, path]) == 0
-            said = " ".join(capsys.readouterr().out.split()).replace(path, "RECORDING")  # a long path goes on a new line
-            told.append(said.partition(" rules, ")[0])  # then seconds
+            # A long path goes on a line of its own; the last that is said are seconds.
+            said = " ".join(capsys.readouterr().out.split()).replace(path, "RECORDING")
+            told.append(said.partition(" rules, ")[0])
         assert told[0] == told[1]
 
 
