@@ -22,6 +22,8 @@ CARRIERS = DOWNLOADERS | {
 """Programs whose arguments or input leave the machine."""
 
 PRIVILEGED = frozenset({"sudo", "su", "doas", "pkexec", "runuser"})
+ABOUT_ITSELF = re.compile(r"-v|-V|--version|version|version --client|--help|-h|help")
+"""What asks a client of a cloud or a vault for its version or its usage, and nothing else."""
 """Programs that run others with more rights."""
 
 

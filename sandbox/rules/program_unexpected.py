@@ -19,7 +19,7 @@ from sandbox.lineage import program_name
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, grouped, listed
 from sandbox.rules._built import without_try_runs
-from sandbox.rules._names import CARRIERS, DOWNLOADERS, PRIVILEGED
+from sandbox.rules._names import ABOUT_ITSELF, CARRIERS, DOWNLOADERS, PRIVILEGED
 
 _ABOUT_ITSELF = frozenset({"--version", "-version", "-V", "--help"})
 """Asked by itself, no program does more than answer: which tools are there is what builds ask of many."""
@@ -52,8 +52,9 @@ def _is_about_itself(case: Case, deed: Deed) -> bool:
     words = program.argv[1:]
     if program.script and words and program_name(words[0]) == program_name(program.script):
         words = words[1:]
-    there = case.facts.table.is_system(deed.subject) or deed.subject.startswith(f"{case.header.home}/.local/bin/")
-    return there and len(words) == 1 and words[0] in _ABOUT_ITSELF
+    if deed.subject.startswith(f"{case.header.home}/.local/bin/"):
+        return bool(ABOUT_ITSELF.fullmatch(" ".join(words)))
+    return case.facts.table.is_system(deed.subject) and len(words) == 1 and words[0] in _ABOUT_ITSELF
 
 
 RULE = Rule(

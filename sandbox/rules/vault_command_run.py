@@ -23,6 +23,7 @@ from sandbox.lineage import INTERPRETERS, Actor, program_name
 from sandbox.plaintext import command
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, by_package, listed
+from sandbox.rules._names import ABOUT_ITSELF
 
 # Command -> the decoy that answers for it, and what in its arguments yields a secret.
 _COMMANDS: dict[str, tuple[str, str]] = {
@@ -52,7 +53,6 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "cursor-agent": ("cursor", r".*"),
     "docker": ("docker", r"login|--privileged|-v +/:|volume=/:|/var/run/docker\.sock"),
 }
-_ABOUT_ITSELF = re.compile(r"-v|-V|--version|version|version --client|--help|-h|help")
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def check(case: Case) -> Iterator[Finding]:
         name = next((name for name in names if name in _COMMANDS), None)
         if name is None:
             continue
-        if _ABOUT_ITSELF.fullmatch(deed.arguments):
+        if ABOUT_ITSELF.fullmatch(deed.arguments):
             continue  # whether it is there, which build and deployment tools ask
         decoy, pattern = _COMMANDS[name]
         if deed.arguments and re.search(pattern, deed.arguments):
