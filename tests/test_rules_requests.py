@@ -127,3 +127,24 @@ def test_bytes_beside_a_plain_question() -> None:
     story.add(RequestSent, process=script, connection=1, method="GET", url="https://api.test/", headers=AGENT)
     story.add(DataSent, process=script, connection=1, data=b"x", size=1)
     assert _is_theft(story.recording())
+
+
+WORDS = ["maple", "river", "stone", "cloud", "amber", "field", "north", "ocean"]
+
+
+@pytest.mark.parametrize(
+    ("names", "theft"),
+    [
+        ([f"{word}.table.test" for word in WORDS], True),
+        ([f"{word}.table.test" for word in WORDS[1:]], False),
+        (["maple.table.test"] * 20, False),  # nothing new after the first
+        ([f"www.{word}.test" for word in WORDS], False),
+    ],
+)
+def test_many_names_of_words_below_one_tell_something(names: list[str], theft: bool) -> None:
+    story = Story()
+    script = story.script(story.begin("install", "install", NPM))
+    story.read(script, f"{HOME}/.aws/credentials")
+    for name in names:
+        story.add(NameLookedUp, process=script, name=name, kind="A", answer="198.18.0.9")
+    assert _is_theft(story.recording()) is theft

@@ -3,9 +3,10 @@
 What: a package opened planted secrets, and afterwards the same line of processes, or another one of the
 same package, sent something out: a request, a connection (encrypted or not), datagrams, or names that carry
 data. A GET of a named host that tells nothing (plain words in its address and headers) is none, but many of them
-are; one of a registry is, where the package put more into it than it asks for. Sockets for packets made by hand,
-many connections without a byte (the ports are the message) and programs for the network that are not there count
-as well; so does whoever takes up a file that the reader left behind, or talks with the reader within the guest.
+are, and so are many names of plain words below one; one of a registry is, where the package put more into it than it
+asks for. Sockets for packets made by hand, many connections without a byte (the ports are the message) and programs
+for the network that are not there count as well; so does whoever takes up a file that the reader left behind, or
+talks with the reader within the guest.
 A reading that a profile explains counts like any other here, where no profile explains the way out. Only what a
 program of the system reads for itself (a package manager that a script calls reads its own settings) counts for that
 program alone, as long as it runs no code of the package's.
@@ -31,11 +32,11 @@ from sandbox.report import Finding
 from sandbox.rules import Case, Rule, _names, _requests, decoy_unseen, listed, ways
 
 _MANY_KNOCKS = 8
-_MANY_GETS = 8
+_MANY_OF_NOTHING = 8
 _LANGUAGES = frozenset({"node", "nodejs", "bun", "deno", "perl", "ruby", "php", "python"})
 _CODE = (".js", ".cjs", ".mjs", ".node", ".py", ".pyc", ".pth", ".so", ".pl", ".rb", ".zip", ".egg", ".whl")
-_BY_HAND = ("socket inet ", "socket inet6 ", "socket packet ")
-"""Sockets other than those of TCP and UDP."""
+_BY_HAND = ("socket inet ", "socket inet6 ", "socket packet ", "socket vsock ")
+"""Sockets other than those of TCP and UDP, and those to the machine below a virtual one."""
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -180,19 +181,24 @@ def _exits(case: Case, programs: _Programs) -> list[Deed]:
     knocks = [deed for deed in case.exits if not _leaves(deed) and deed.verb == "connect"]
     many = len({deed.subject for deed in knocks}) >= _MANY_KNOCKS
     found = [_at_its_last(deed) for deed in case.exits if _leaves(deed)] + (knocks if many else [])
-    found += _many_gets(case) + _at_registries(case, programs)
+    found += _many_of_nothing(case) + _at_registries(case, programs)
     found += [deed for deed in case.of("syscall") if deed.subject.startswith(_BY_HAND)]
     found += [deed for deed in [*case.missing, *case.sought] if _carries(deed)]
     return sorted(found, key=lambda deed: deed.line)
 
 
-def _many_gets(case: Case) -> list[Deed]:
-    """Requests that each tell nothing, where there are so many of them below one name that their order may."""
-    hosts: dict[str, list[Deed]] = defaultdict(list)
+def _many_of_nothing(case: Case) -> list[Deed]:
+    """Requests and looked up names that each tell nothing, where there are so many of them below one name that their
+    order may. A name that is asked for again tells nothing new."""
+    requests: dict[str, list[Deed]] = defaultdict(list)
+    lookups: dict[str, dict[str, Deed]] = defaultdict(dict)
     for deed in case.exits:
         if deed.verb == "request" and not _leaves(deed):
-            hosts[_names.parent(deed.connection.host)].append(deed)
-    return [deed for deeds in hosts.values() if len(deeds) >= _MANY_GETS for deed in deeds]
+            requests[_names.parent(deed.connection.host)].append(deed)
+        elif deed.verb == "lookup" and not _leaves(deed):
+            lookups[_names.parent(deed.subject)].setdefault(deed.subject, deed)
+    every = [*requests.values(), *(list(names.values()) for names in lookups.values())]
+    return [deed for deeds in every if len(deeds) >= _MANY_OF_NOTHING for deed in deeds]
 
 
 def _at_registries(case: Case, programs: _Programs) -> list[Deed]:
