@@ -94,7 +94,7 @@ def test_a_suspicious_recording_becomes_clean(tmp_path: Path) -> None:
     url = "https://cdn.test/v1.0.0/thing.tgz"
     told.add(events.RequestSent, process=script, connection=1, method="POST", url=url, headers=[], body_size=2)
     told.read(script, f"{HOME}/.thing/9f86d081884c7d65.json", "write")
-    told.child(script, "/usr/bin/lsof", ["lsof", "-p", f"{OWN}/x.js"], OWN)
+    told.child(script, "/usr/bin/nmap", ["nmap", "-p", f"{OWN}/x.js"], OWN)
     recording = told.end(root).whole()
     assert judge(recording, sheets(), RULES).verdict == "suspicious"
     proposal = learned(recording)
@@ -103,7 +103,7 @@ def test_a_suspicious_recording_becomes_clean(tmp_path: Path) -> None:
              for entry in entries(proposal)}  # fmt: skip
     assert found["https://cdn.test/v*/thing.tgz",].methods == ("POST",)
     assert found["~/.thing/*.json",].phases == ("install",)
-    assert found["/usr/bin/lsof",].args == ("-p */node_modules/thing/x.js",)
+    assert found["/usr/bin/nmap",].args == ("-p */node_modules/thing/x.js",)
     assert found["cdn.test",].by == "package"
     known = reviewed(proposal, tmp_path)
     assert judge(recording, known, RULES).verdict == "clean"

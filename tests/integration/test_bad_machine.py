@@ -70,7 +70,8 @@ def without(machine: Machine, *programs: str) -> str:
     """A search path with all of this machine's programs but some."""
     folder = machine.root / "programs"
     folder.mkdir()
-    for path in {Path(found) for place in os.environ["PATH"].split(":") for found in Path(place).glob("*")}:
+    readable = [place for place in os.environ["PATH"].split(":") if os.access(place, os.R_OK | os.X_OK)]
+    for path in (found for place in readable for found in Path(place).glob("*")):
         if path.name not in programs and not (folder / path.name).is_symlink():
             (folder / path.name).symlink_to(path)
     return str(folder)
