@@ -227,6 +227,7 @@ def test_the_action_installs_only_what_is_missing(runner: Runner) -> None:
     assert runner.called("sudo")[1].endswith("--no-install-recommends bubblewrap gcc libc6-dev")
 
 
+@pytest.mark.together
 @pytest.mark.native
 @pytest.mark.registry
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from tests.packages import build
 from tests.packages.companies import steal
 from tests.packages.registry import Registry
 
-pytestmark = [pytest.mark.native, pytest.mark.registry, pytest.mark.slow]
+pytestmark = [pytest.mark.together, pytest.mark.native, pytest.mark.registry, pytest.mark.slow]
 
 HONEST = {"axios": "1.7.9", "chalk": "4.1.2", "eslint": "8.57.1", "express": "4.21.2", "webpack": "5.97.1"}
 PUBLISHED = "2025-06-01"

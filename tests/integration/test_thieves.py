@@ -11,7 +11,8 @@ from tests.packages.catalogue import THIEVES
 from tests.packages.fixture import Check, Fixture
 
 pytestmark = pytest.mark.together
-TIMES = 5
+TIMES = 4
+"""And once more in a container: test_conformance.py compares that run with the first."""
 
 
 @pytest.mark.parametrize("fixture", [marked(fixture) for fixture in THIEVES])
