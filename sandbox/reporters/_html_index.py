@@ -79,6 +79,7 @@ def trend(nights: Sequence[Night]) -> Markup:
     ]
     head = tag("tr", tag("th", "night", scope="col"), [tag("th", one, scope="col") for one in WORST_FIRST])
     table = tag("table", tag("thead", head), tag("tbody", rows))
+    table = tag("div", table, class_="scroll", tabindex=0, role="group", aria_label="Nights")
     return joined(
         tag("h3", "Over the nights"),
         tag("figure", _html_drawing.trend(nights), tag("details", tag("summary", "As a table"), table), class_="trend"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from sandbox import events, report
@@ -205,8 +206,12 @@ def test_an_index_sorts_filters_and_opens(browser: Any, tmp_path: Path) -> None:
     packages = [package("clean", target=f"npm:good-{number}") for number in range(30)]
     packages[7] = package("malicious", target="npm:thief", findings=(finding(),), recordings=("x",))
     packages[9] = package("suspicious", target="npm:odd", findings=(finding(verdict="suspicious"),) * 3)
-    page = written(tmp_path, html.page(whole(*packages), {"x": story().recording()}, [("2026-11-24", {"clean": 29})]))
+    counts: list[dict[str, int]] = [{"clean": 29}, {"clean": 28, "malicious": 1, "suspicious": 1}]
+    nights = tuple(report.Night(ended=f"2026-11-2{day}T03:00:00Z", counts=one) for day, one in enumerate(counts))
+    night = msgspec.structs.replace(whole(*packages), nights=nights)
+    page = written(tmp_path, html.page(night, {"x": story().recording()}))
     browser.open(page)
+    assert len(browser.all("svg.trend rect")) == 4
 
     def names() -> list[str]:
         return [one.text for one in browser.all("table.index tbody tr:not([hidden]) th")]
