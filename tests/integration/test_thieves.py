@@ -12,8 +12,8 @@ from tests.packages.catalogue import THIEVES
 from tests.packages.fixture import Check, Fixture
 
 pytestmark = pytest.mark.together
-TIMES = int(os.environ.get("BAITBOX_TIMES", "3"))
-"""And once more in a container: test_conformance.py compares that run with the first. Five take a minute or two more
+TIMES = int(os.environ.get("BAITBOX_TIMES", "2"))
+"""And once more in a container: test_conformance.py compares that run with the first. Five take some minutes more
 than CI has to spare."""
 
 
