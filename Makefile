@@ -9,7 +9,7 @@ REAL := native or docker or registry or browser
 SPREAD := -n logical --maxprocesses 4 --dist loadgroup --durations=15
 WARDEN := $(filter-out sandbox/warden/test_% sandbox/warden/fuzz_%,$(wildcard sandbox/warden/*.c)) $(wildcard sandbox/warden/*.h)
 
-.PHONY: help demo test test-offline test-c lint types bench readme setup clean
+.PHONY: help demo test soak test-offline test-c lint types bench readme setup clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,6 +27,9 @@ test: .venv/ready ## The whole test suite: the unit tests, without a network whe
 	@BAITBOX_REQUIRE= $(PYTHON) tools/offline.py --or-online $(PYTHON) -m pytest -q $(SPREAD) -m "not ($(REAL))"
 	@BAITBOX_REQUIRE=$${BAITBOX_REQUIRE:+native,docker} $(PYTHON) -m pytest $(SPREAD) -m "($(REAL)) and together"
 	@$(PYTHON) -m pytest --durations=15 -m "($(REAL)) and not together"
+
+soak: .venv/ready ## Each inert thief five times: the same verdict and the same rules each time
+	@BAITBOX_TIMES=5 $(PYTHON) -m pytest $(SPREAD) -m "native and together"
 
 test-offline: .venv/ready ## The unit tests, in a network namespace without any network
 	@$(PYTHON) tools/offline.py $(PYTHON) -m pytest -q -m "not ($(REAL))"

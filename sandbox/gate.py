@@ -18,6 +18,7 @@ import msgspec
 from sandbox import (
     changes,
     digest_moved,
+    left_open,
     local_packages,
     lock_pairs,
     locked_targets,
@@ -109,7 +110,11 @@ def check(compared: Compared, settings: Settings, progress: Progress) -> schedul
     outcome = schedule.check_all(wanted, settings, progress, keep_error=True) if wanted else None
     checked = iter(_beside_the_previous(items, outcome.report.packages, settings, progress) if outcome else ())
     packages = [_reported(item, next(checked) if item.target else None) for item in items]
-    packages += [_of_lockfile(pair) for pair in compared.pairs if pair.open or pair.problem]
+    packages += [
+        left_open.line(pair.path, pair.open, problem=pair.problem, reason="changed" if pair.before else "new")
+        for pair in compared.pairs
+        if pair.open or pair.problem
+    ]
     notes, errors = found.notes, found.errors
     if outcome:
         # What is not for this machine is inconclusive, and no mistake of anybody's.
@@ -238,18 +243,6 @@ def _reported(item: _Item, checked: PackageReport | None) -> PackageReport:
         verdict=report.worst([checked.verdict, *moved]),
         origins=tuple(item.origins),
     )
-
-
-def _of_lockfile(pair: Pair) -> PackageReport:
-    """What a lockfile leaves open, as a line of the report of its own: it must not get lost among notes."""
-    missing = [f"not checked: the lockfile cannot be read: {pair.problem}"] if pair.problem else []
-    missing += [f"line {note.line}: {note.text}" if note.line else note.text for note in pair.open]
-    lines = [note.line for note in pair.open if note.file == pair.path]
-    origin = Origin(file=pair.path, line=lines[0] if lines else 0, reason="changed" if pair.before else "new")
-    return PackageReport(
-        purl="", target=pair.path, digest="", verdict="inconclusive", coverage=Coverage(missing=tuple(missing)),
-        origins=(origin,),
-    )  # fmt: skip
 
 
 def _named(entry: Locked) -> str:

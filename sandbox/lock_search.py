@@ -34,8 +34,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find(paths: Sequence[str]) -> tuple[list[Found], list[Note]]:
-    """The lockfiles that `paths` name or hold, each once. Raises TargetError where a path is not there, or where there
-    is no lockfile at all."""
+    """The lockfiles that `paths` name or hold, each once; and what of the folders was not looked into. Raises
+    TargetError where a path is not there, or where there is no lockfile at all."""
     found: dict[Path, Found] = {}
     notes: list[Note] = []
     for text in paths:

@@ -20,6 +20,7 @@ from sandbox import (
     __version__,
     discovery,
     fingerprints,
+    left_open,
     locked,
     pipeline,
     reuse,
@@ -122,7 +123,8 @@ def scan(
 ) -> schedule.Outcome:
     """Scan the lockfiles that `paths` name or hold. Raises BaitboxError only where nothing at all can be done."""
     began = time.monotonic()
-    found, notes = find(paths)
+    found, unseen = find(paths)
+    notes: list[Note] = []
     bench = _bench(settings, progress.step)
     if len(settings.personas) > 1 and not one_by_one:
         one_by_one = True
@@ -142,6 +144,8 @@ def scan(
         runs.one_by_one(every)
         nights = results.finish()
     packages = [_placed(item, results.reports[id(item)]) for item in every] + items.lockfiles
+    if unseen:
+        packages.append(left_open.line(", ".join(shown(path) for path in paths[:3]), unseen))
     whole = schedule.assemble(packages, time.monotonic() - began, bench.backend.name)
     notes += items.notes
     if not packages:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox import local_packages, locked_targets
+from sandbox import left_open, local_packages, locked_targets
 from sandbox.errors import BaitboxError, TargetError
 from sandbox.lock_search import Found
 from sandbox.locked_targets import Unchecked
@@ -58,17 +58,11 @@ def collect(found: Sequence[Found], registries: Registries) -> Items:
         if one.lock is None:
             text = f"{shown(one.name)} cannot be read as a lockfile: {one.problem}"
             items.errors.append((one.name, TargetError(text)))
-            items.lockfiles.append(
-                PackageReport(
-                    purl="", target=one.name, digest="", verdict="inconclusive",
-                    coverage=Coverage(missing=(f"not checked: the lockfile cannot be read: {one.problem}",)),
-                    origins=(Origin(file=one.name),),
-                )
-            )  # fmt: skip
+            items.lockfiles.append(left_open.line(one.name, (), problem=one.problem))
             continue
         items.notes += [note for note in one.lock.notes if note not in one.lock.unseen]
         if one.lock.unseen:
-            items.lockfiles.append(_unseen(one.name, one.lock.unseen))
+            items.lockfiles.append(left_open.line(one.name, one.lock.unseen))
         by_digest = one.lock.format == "yarn_classic"
         where = msgspec.structs.replace(places, folder=one.path.parent, top=one.top, by_digest=by_digest)
         own: dict[int, Item] = {}
@@ -78,15 +72,6 @@ def collect(found: Sequence[Found], registries: Registries) -> Items:
                 own[id(item)] = item
         items.by_lock[one.name] = list(own.values())
     return items
-
-
-def _unseen(name: str, notes: Sequence[Note]) -> PackageReport:
-    """What a lockfile leaves open, as a line of the report of its own: it must not get lost among notes."""
-    missing = tuple(f"line {note.line}: {note.text}" if note.line else note.text for note in notes)
-    origin = Origin(file=name, line=notes[0].line if notes[0].file == name else 0)
-    return PackageReport(
-        purl="", target=name, digest="", verdict="inconclusive", coverage=Coverage(missing=missing), origins=(origin,)
-    )
 
 
 def _add(items: Items, name: str, entry: Locked, result: Target | Unchecked) -> Item | None:

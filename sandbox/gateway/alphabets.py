@@ -159,7 +159,6 @@ def _bytes(value: int) -> bytes:
 _IS_ALPHANUMERIC = _classes(_DIGITS + _LOWER + _UPPER)
 _SPREAD = 8
 """So many letters, each alone, give it away; a token's other signs may stand on either side of them."""
-_SHORTEST_SPREAD = _SPREAD
 _WIDEST, _MOST_TRIES = 4, 64
 
 
@@ -180,7 +179,7 @@ def spread(data: bytes) -> Iterator[Pieces]:
                 after = min(after, _repeated(data[sign : sign + _SMALL : step]))
                 before = min(before, _repeated(data[sign : max(0, sign - _SMALL) : -step]) - 1)
             end = letter + after * step + 1
-            if before + after >= _SHORTEST_SPREAD:
+            if before + after >= _SPREAD:
                 pieces.append(data[letter - before * step : end : step])
             place = marked.find(pattern, max(place + step, end - step))
         if pieces:

@@ -22,9 +22,10 @@ CARRIERS = DOWNLOADERS | {
 """Programs whose arguments or input leave the machine."""
 
 PRIVILEGED = frozenset({"sudo", "su", "doas", "pkexec", "runuser"})
+"""Programs that run others with more rights."""
+
 ABOUT_ITSELF = re.compile(r"-v|-V|--version|version|version --client|--help|-h|help")
 """What asks a client of a cloud or a vault for its version or its usage, and nothing else."""
-"""Programs that run others with more rights."""
 
 
 def host_of(url: str) -> str:

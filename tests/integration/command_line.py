@@ -119,6 +119,16 @@ def with_own_registries(root: Path) -> Machine:
     return made
 
 
+@contextmanager
+def real_machine(root: Path) -> Iterator[Machine]:
+    """Such a machine, on which nothing may be left running or lying about."""
+    made = with_own_registries(root)
+    with orphans_come_here():
+        yield made
+        assert still_running() == []
+        assert made.left_behind() == []
+
+
 def npm_lock(folder: Path, machine: Machine, wanted: Mapping[str, str], *flags: str) -> str:
     """What npm itself locks, without installing or running anything."""
     folder.mkdir()

@@ -49,8 +49,7 @@ def _seen(header: Header, recording: Recording) -> Iterator[tuple[Any, ...]]:
             case SurvivorFound(exe=exe):
                 yield "survived", Path(exe).name.rstrip("0123456789.")
             case PhaseEnded(phase=phase, status=status):
-                # A program that may run for long is ended when its time is up, and a busy machine takes its time.
-                yield "phase", phase, "exited" if status == "timeout" and phase.startswith("run:") else status
+                yield "phase", phase, status
             case DecoyTouched(decoy=decoy, path=path, how=how) if not _everyday(path):
                 yield "touched", decoy, path, how
             case _:

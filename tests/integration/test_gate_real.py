@@ -16,14 +16,7 @@ from sandbox.cache import Cache
 from sandbox.registries import registry_settings
 from sandbox.targets import Target
 from tests.git_repository import Repository
-from tests.integration.command_line import (
-    Ended,
-    Machine,
-    npm_lock,
-    orphans_come_here,
-    still_running,
-    with_own_registries,
-)
+from tests.integration.command_line import Ended, Machine, npm_lock, real_machine
 from tests.locks import requirements
 
 pytestmark = [pytest.mark.native, pytest.mark.registry, pytest.mark.slow]
@@ -46,11 +39,8 @@ WARM_SECONDS = 3.0
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    made = with_own_registries(tmp_path)
-    with orphans_come_here():
+    with real_machine(tmp_path) as made:
         yield made
-        assert still_running() == []
-        assert made.left_behind() == []
 
 
 def fetched(machine: Machine, text: str) -> str:

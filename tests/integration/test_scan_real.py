@@ -10,13 +10,7 @@ import pytest
 
 from sandbox.registries import registry_settings
 from tests import locks
-from tests.integration.command_line import (
-    Machine,
-    npm_lock,
-    orphans_come_here,
-    still_running,
-    with_own_registries,
-)
+from tests.integration.command_line import Machine, npm_lock, real_machine
 from tests.integration.scanned import verdicts
 from tests.packages import build
 from tests.packages.companies import steal
@@ -32,11 +26,8 @@ FLOOR = 240
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    made = with_own_registries(tmp_path)
-    with orphans_come_here():
+    with real_machine(tmp_path) as made:
         yield made
-        assert still_running() == []
-        assert made.left_behind() == []
 
 
 def test_thieves_among_hundreds_of_packages(machine: Machine, tmp_path: Path) -> None:

@@ -77,6 +77,17 @@ def test_a_lockfile_without_packages_is_clean_and_says_so(machine: Machine) -> N
     assert f"there is no package to look at in {path}" in " ".join(ended.stdout.split())
 
 
+def test_folders_that_are_not_looked_into_are_not_clean(machine: Machine) -> None:
+    top = machine.root / "deep"
+    below = top.joinpath(*"abcdefghijklmnopqr")
+    below.mkdir(parents=True)
+    (top / "requirements.txt").write_text("# nothing yet\n")
+    (below / "requirements.txt").write_text("six==1.17.0\n")
+    ended = machine.run("scan", str(top))
+    assert ended.code == 5, ended.stderr
+    assert "are not looked into: too deep" in " ".join(ended.stdout.split())
+
+
 def test_other_package_managers_lockfiles_mean_the_same_packages(machine: Machine) -> None:
     """The first is run, in one guest and then the thief alone; the others are the same packages, and known."""
     folder = machine.root / "archives"

@@ -13,8 +13,7 @@ from tests.packages.fixture import Check, Fixture
 
 pytestmark = pytest.mark.together
 TIMES = int(os.environ.get("BAITBOX_TIMES", "2"))
-"""And once more in a container: test_conformance.py compares that run with the first. Five take some minutes more
-than CI has to spare."""
+"""How often each is checked on the native backend; `make soak` takes five."""
 
 
 @pytest.mark.parametrize("fixture", [marked(fixture) for fixture in THIEVES])
