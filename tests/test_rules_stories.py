@@ -166,6 +166,8 @@ def test_a_command_keeps_its_settings_under_its_names(path: str, told: bool) -> 
     story.read(command, path, "write", created=True)
     found = {finding.rule for finding in judge(story.end(command).whole(), sheets("pypi"), RULES).findings}
     assert ("write_unexpected" in found) is told
+
+
 def _import_by_node() -> tuple[Story, int]:
     story = installed()
     root = story.begin("import:thing (require)", "import", ["/usr/bin/node", "-e", 'require("thing")'])
@@ -222,6 +224,15 @@ def test_npms_token_may_go_to_its_own_registry_where_it_only_reads(
     _asks(story, root, method, url, where)
     found = _rules_of(story, root)
     assert rule in found if rule else not found
+
+
+def test_a_script_of_an_installation_is_told_for_reading_and_sending_what_a_command_may() -> None:
+    story = Story()
+    npm = story.begin("install", "install", NPM)
+    root = story.child(story.script(npm), "/usr/bin/node", ["node", "doctor.js"])
+    story.read(root, f"{HOME}/.npmrc")
+    _asks(story, root, "GET", "https://registry.test/npm", "header")
+    assert _rules_of(story, root) == {"decoy_read", "decoy_sent"}
 
 
 @pytest.mark.parametrize(
