@@ -7,7 +7,11 @@ from sandbox.report import Note
 
 
 def test_notes_say_where_they_stand_where_that_is_not_the_lines_own_name() -> None:
-    notes = [Note(file="uv.lock", line=0, text="no wheels"), Note(file="uv.lock", line=7, text="a git source"), Note(file="a/more.txt", line=3, text="no version")]
+    notes = [
+        Note(file="uv.lock", line=0, text="no wheels"),
+        Note(file="uv.lock", line=7, text="a git source"),
+        Note(file="a/more.txt", line=3, text="no version"),
+    ]
     found = line("uv.lock", notes, reason="new")
     assert found.verdict == "inconclusive"
     assert found.coverage.missing == ("no wheels", "line 7: a git source", "a/more.txt, line 3: no version")
