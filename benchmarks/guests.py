@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox import bait, discovery, events, observe, persona, pipeline, plan
+from sandbox import discovery, events, observe, pipeline, plan
 from sandbox.cache import Cache
 from sandbox.gateway.registry import Mirror
 from sandbox.guest import Outcome
@@ -70,11 +70,10 @@ def guest(ecosystem: str, files: dict[str, bytes], *, traced: bool, registry: An
             seconds=300.0,
             recording=Path(folder) / "recording.jsonl",
         )
-        draw, person = bait.Draw(), who.person("", "")
-        planted = persona.plant(who, draw, person)
+        scene = observe.set_scene(experiment)
         recorder = Recorder(experiment.recording, events.Header(), experiment.limits.events)
         mirror = registry or Mirror(registries, cache, ecosystem)
-        with observe.world(experiment, recorder, mirror, draw, person, planted, traced=traced) as made:
+        with observe.world(experiment, recorder, mirror, scene, traced=traced) as made:
             yield Prepared(experiment, made, experiment.recording)
         recorder.close()
 

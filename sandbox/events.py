@@ -358,6 +358,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     sensors: list[str] = []
     phases: list[PlannedPhase] = []
     planted: list[PlantedFile] = []
+    folders: list[str] = []
+    """The folders at home that were there from the start; none where an older recording does not say."""
     dependencies: list[str] = []
     why: str = ""
     members: list[Member] = []

@@ -64,6 +64,29 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     """Globs of the addresses that are answered with "not found": see `Policy`."""
 
 
+class Scene(msgspec.Struct, frozen=True):
+    """Who the machine belongs to, and what lies about there: the bait, and what makes it look lived in."""
+
+    draw: bait.Draw
+    who: bait.Person
+    planted: list[bait.Bait]
+    furniture: list[bait.BaitFile]
+
+    def files(self) -> list[bait.BaitFile]:
+        """All of it that is files."""
+        return [file for one in self.planted for file in one.files] + self.furniture
+
+    def folders(self) -> list[str]:
+        """The folders at home that these files make, sorted."""
+        found = {self.who.home}
+        for file in self.files():
+            folder = posixpath.dirname(_place(file.path, self.who))
+            while folder not in found and folder.startswith(self.who.home + "/"):
+                found.add(folder)
+                folder = posixpath.dirname(folder)
+        return sorted(found)
+
+
 class World(msgspec.Struct, frozen=True):
     """A guest that is up and prepared, and what plays the internet to it."""
 
@@ -75,18 +98,18 @@ class World(msgspec.Struct, frozen=True):
 def observe(experiment: Experiment, step: Callable[[str], None]) -> str:
     """Run it and record it. Returns what was wrong with a registry where the installation failed for that, else "".
     Raises BackendError where no guest can be made; everything else that goes wrong stands in the recording."""
-    draw, who = bait.Draw(), _person(experiment)
-    planted = persona.plant(experiment.persona, draw, who)
-    mirror = Mirror(experiment.registries, experiment.cache, experiment.artifact.ecosystem, refuse=_finder(planted))
+    scene = set_scene(experiment)
+    refuse = _finder(scene.planted)
+    mirror = Mirror(experiment.registries, experiment.cache, experiment.artifact.ecosystem, refuse=refuse)
     if experiment.artifact.name:
         mirror.prime(experiment.artifact.name)
     for url, digest in experiment.pins:
         mirror.pin(url, digest)
-    header = _header(experiment, who, planted, mirror.hosts)
+    header = _header(experiment, scene, mirror.hosts)
     recorder = Recorder(experiment.recording, header, experiment.limits.events)
     try:
         step("making the guest")
-        with world(experiment, recorder, mirror, draw, who, planted) as made:
+        with world(experiment, recorder, mirror, scene) as made:
             installed = _install(experiment, made, step)
             try:
                 if installed:
@@ -101,19 +124,24 @@ def observe(experiment: Experiment, step: Callable[[str], None]) -> str:
     return mirror.problems[0] if mirror.problems and not installed else ""
 
 
+def set_scene(experiment: Experiment) -> Scene:
+    """Draw what will be planted."""
+    draw, who = bait.Draw(), _person(experiment)
+    planted = persona.plant(experiment.persona, draw, who)
+    return Scene(draw, who, planted, persona.furniture(experiment.persona, draw))
+
+
 @contextmanager
 def world(
     experiment: Experiment,
     recorder: Recorder,
     mirror: Mirror,
-    draw: bait.Draw,
-    who: bait.Person,
-    planted: list[bait.Bait],
+    scene: Scene,
     *,
     traced: bool = True,
 ) -> Iterator[World]:
     """A guest with its bait planted and its internet up; gone when the block ends, however it ends."""
-    authority = CertificateAuthority()
+    authority, planted = CertificateAuthority(), scene.planted
     gateway = Gateway(
         authority=authority,
         bait=planted,
@@ -125,13 +153,13 @@ def world(
     )
     gateway.knows(experiment.words)
     bundle = _bundle(authority)
-    watched = [(one.decoy, _place(file.path, who)) for one in planted for file in one.files]
+    watched = [(one.decoy, _place(file.path, scene.who)) for one in planted for file in one.files]
     loop = LoopThread()
     try:
         running = experiment.backend.start(_spec(experiment, bundle))
         try:
             guest = Guest(loop, running, recorder, gateway, watched, experiment.limits, traced=traced)
-            puts = _puts(experiment, draw, who, planted, bundle)
+            puts = _puts(experiment, scene, bundle)
             puts = [*running.puts, *(put for put in puts if put.path not in running.provided)]
             guest.prepare(puts, experiment.persona.cpus, _loopback_ports(planted))
             yield World(guest, _environment(experiment, planted), running.not_seen)
@@ -171,12 +199,10 @@ def _place(path: str, who: bait.Person) -> str:
     return posixpath.join(who.project, path[2:]) if path.startswith("./") else path
 
 
-def _header(
-    experiment: Experiment, who: bait.Person, planted: list[bait.Bait], registries: list[str]
-) -> events.Header:
+def _header(experiment: Experiment, scene: Scene, registries: list[str]) -> events.Header:
     from sandbox import __version__
 
-    artifact = experiment.artifact
+    artifact, who = experiment.artifact, scene.who
     install = experiment.ecosystem.install(artifact, experiment.tools.toolchain, who.project, experiment.seconds)
     return events.Header(
         tool=f"baitbox {__version__}",
@@ -196,9 +222,10 @@ def _header(
         began=round(time.time(), 3),
         planted=[
             events.PlantedFile(one.decoy, _place(file.path, who), file.weight)
-            for one in planted
+            for one in scene.planted
             for file in one.files
         ],
+        folders=scene.folders(),
     )
 
 
@@ -236,27 +263,24 @@ def _spec(experiment: Experiment, bundle: bytes) -> GuestSpec:
     )
 
 
-def _puts(
-    experiment: Experiment, draw: bait.Draw, who: bait.Person, planted: list[bait.Bait], bundle: bytes
-) -> list[Put]:
+def _puts(experiment: Experiment, scene: Scene, bundle: bytes) -> list[Put]:
     """Everything to plant, folders first."""
-    now = time.time()
+    now, who = time.time(), scene.who
     artifact, ecosystem, tools = experiment.artifact, experiment.ecosystem, experiment.tools.toolchain
     puts = [Put(who.home, kind=2, mode=0o755, modified=int(now) - 86400)]
     puts += [
         Put(folder, kind=2, mode=0o755, modified=int(now) - 3600)
         for folder in [who.project, *ecosystem.directories(artifact, tools, who.home, who.project)]
     ]
-    for path, content in persona.etc_files(experiment.persona, draw).items():
+    for path, content in persona.etc_files(experiment.persona, scene.draw).items():
         puts.append(Put(path, content, modified=int(now - 90 * 86400), owned=False))
     puts.append(Put(BUNDLE, bundle, modified=int(now - 40 * 86400), owned=False))
     puts.append(Put("/etc/ssl/cert.pem", b"certs/ca-certificates.crt", kind=3, owned=False))
-    every = [file for one in planted for file in one.files] + persona.furniture(experiment.persona, draw)
-    for file in every:
+    for file in scene.files():
         place = _place(file.path, who)
         owned = place.startswith(who.home + "/")
         puts.append(Put(place, file.content, file.mode, 0, int(now - file.age * 86400), owned))
-    for command in (command for one in planted for command in one.commands):
+    for command in (command for one in scene.planted for command in one.commands):
         place = f"{who.home}/.local/bin/{command.name}"
         puts.append(Put(place, command.script.encode(), 0o755, 0, int(now - 60 * 86400)))
     made = [*ecosystem.prepare(artifact, tools, who.home, who.project), *artifact.upload]

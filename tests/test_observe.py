@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import observe, pipeline, plan
-from sandbox.bait import Bait, Draw, Endpoint, Person, Token
+from sandbox.bait import Bait, Endpoint, Person, Token
 from sandbox.guest import Outcome
 from sandbox.plan import Phase
 from sandbox.registries import Credential, Registries, Registry
@@ -101,16 +102,20 @@ def test_a_name_asked_of_a_registry_may_not_carry_bait() -> None:
 
 
 def test_what_is_planted_first_is_the_home_that_the_guest_owns() -> None:
-    from sandbox import discovery, persona, toolchain
+    from sandbox import discovery, toolchain
 
     whole = msgspec.structs.replace(
         experiment("npm"), ecosystem=discovery.load("ecosystems", "ECOSYSTEM")["npm"], tools=toolchain.HostTools()
     )
-    draw, who = Draw(1), WHO.person("", "")
-    puts = observe._puts(whole, draw, who, persona.plant(WHO, draw, who), b"certificates")
+    scene = observe.set_scene(whole)
+    puts = observe._puts(whole, scene, b"certificates")
     assert (puts[0].path, puts[0].kind, puts[0].owned) == ("/home/dev", 2, True)
     assert all(put.owned is False for put in puts if put.path.startswith("/etc/"))
     assert len({put.path for put in puts}) == len(puts)
+    folders = scene.folders()
+    assert folders[0] == "/home/dev" and "/home/dev/.ssh" in folders and len(folders) > 20
+    assert {posixpath.dirname(put.path) for put in puts if put.path.startswith("/home/dev/.ssh/")} <= set(folders)
+    assert not set(folders) & {file.path.replace("~", "/home/dev") for file in scene.files()}
 
 
 def test_a_file_that_was_busy_to_its_limit_is_not_given_the_whole_time_again(monkeypatch: pytest.MonkeyPatch) -> None:

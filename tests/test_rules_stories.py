@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import msgspec
 import pytest
 
 from sandbox import discovery, events, profiles
@@ -233,6 +234,17 @@ def test_a_script_of_an_installation_is_told_for_reading_and_sending_what_a_comm
     story.read(root, f"{HOME}/.npmrc")
     _asks(story, root, "GET", "https://registry.test/npm", "header")
     assert _rules_of(story, root) == {"decoy_read", "decoy_sent"}
+
+
+@pytest.mark.parametrize(
+    ("there", "fires"), [([], True), (["", "/a0", "/a1"], False), ([f"/a{n}" for n in range(30)], True)]
+)
+def test_names_that_are_tried_as_folders_and_are_none_are_no_search(there: list[str], fires: bool) -> None:
+    story, root = _import_by_node()
+    story.header = msgspec.structs.replace(story.header, folders=[HOME + name for name in there])
+    for number in range(30):
+        story.read(root, f"{HOME}/a{number}", directory=True)
+    assert ("home_searched" in _rules_of(story, root)) is fires
 
 
 @pytest.mark.parametrize(

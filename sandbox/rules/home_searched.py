@@ -21,17 +21,18 @@ _ANY_FOLDERS = 15
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase."""
-    home, project = case.header.home, case.header.project
+    home, project, there = case.header.home, case.header.project, frozenset(case.header.folders)
     secret = {
         posixpath.dirname(path) for path, file in case.facts.planted.items() if file.weight == "high"
     } - {home, project}  # fmt: skip
     deeds = [
         deed
         for deed in case.of("read")
-        if (deed.event.directory or deed.subject in secret)
+        # A name that is tried as a folder, and is none (findup-sync does so with all that it looks for), is no search.
+        if deed.subject in secret or ((deed.event.directory and (not there or deed.subject in there))
         and (deed.subject == home or deed.subject.startswith(home + "/"))
         and deed.subject != project
-        and not deed.subject.startswith(project + "/")
+        and not deed.subject.startswith(project + "/"))
     ]
     for group in by_package(deeds):
         folders = list(dict.fromkeys(deed.subject for deed in group))
