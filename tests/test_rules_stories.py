@@ -248,6 +248,21 @@ def test_names_that_are_tried_as_folders_and_are_none_are_no_search(there: list[
 
 
 @pytest.mark.parametrize(
+    ("folder", "fires"), [("/tmp/thing-x1", False), (PROJECT, True), (f"{HOME}/.npm-global", True)]
+)
+def test_a_tree_of_a_scripts_own_is_not_what_is_installed(folder: str, fires: bool) -> None:
+    story = Story()
+    npm = story.begin("install", "install", NPM)
+    script = story.script(npm)
+    own = story.child(script, "/usr/bin/node", ["/usr/bin/node", "/usr/bin/npm", "install", "thing-linux"])
+    story.read(own, f"{folder}/node_modules/thing-linux/package.json", "write", created=True)
+    story.add(
+        events.FileChanged, process=script, path=f"{folder}/node_modules/thing-linux/package.json", change="removed"
+    )
+    assert ("package_tampering" in _rules_of(story, npm)) is fires
+
+
+@pytest.mark.parametrize(
     ("command", "fires"),
     [
         ("command -v at crontab", False),

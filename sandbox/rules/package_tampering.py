@@ -174,8 +174,8 @@ def _is_installed(path: str) -> bool:
 
 def _is_manifest(path: str) -> bool:
     """What says what an installed package is: at its top, where npm is concerned; a build may write others below."""
-    if not _OWN.fullmatch(_name(path)) or not _is_installed(path):
-        return False
+    if not _OWN.fullmatch(_name(path)) or not _is_installed(path) or path.startswith("/tmp/"):
+        return False  # a tree of a script's own in /tmp is not what is installed
     folder = path.rpartition("/")[0]
     owner = package_of(folder)
     return (owner is None and "-packages/" in path) or (owner is not None and folder.endswith(f"/node_modules/{owner}"))
