@@ -22,8 +22,9 @@ from sandbox.warden import frames
 from sandbox.warden.frames import Warden
 from sandbox.warden.tracker import Tracker
 
-TOUCHES = 1000
-"""How often the same use of the same decoy is recorded; what is over is counted as lost."""
+TOUCHES = 20_000
+"""How often the same use of the same decoy is recorded; what is over is counted as lost. Honest packages read the
+project's .env more than a thousand times (pydantic's settings, of prefect's modules)."""
 LOSSES = 256
 """Kinds of loss that are counted apart."""
 

@@ -278,3 +278,55 @@ def test_a_program_that_is_only_asked_for_makes_no_job(command: str, fires: bool
     shell = story.child(root, "/usr/bin/dash", ["/bin/sh", "-c", command])
     story.add(events.FileProbed, process=shell, path="/usr/bin/at", call="newfstatat")
     assert ("persistence_written" in _rules_of(story, root)) is fires
+
+
+@pytest.mark.parametrize(
+    ("caller", "argv", "told"),
+    [
+        ("/usr/bin/ldd", ["--version"], set()),
+        ("/usr/bin/ldd", ["--verify", f"{PROJECT}/x"], {"sensor_evaded"}),
+        ("/tmp/ldd", ["--version"], set()),
+        ("/tmp/ldd", [f"{PROJECT}/x"], {"sensor_evaded", "program_unexpected"}),
+        ("", [f"{PROJECT}/x"], {"sensor_evaded", "program_unexpected"}),
+    ],
+)
+def test_ldd_asks_loaders_of_other_architectures_for_their_version(
+    caller: str, argv: list[str], told: set[str]
+) -> None:
+    story, root = _import_by_node()
+    process = story.fork(root)
+    if caller:
+        story.run(process, "/usr/bin/bash", ["/bin/bash", caller, f"{PROJECT}/x"])
+    story.run(process, "/usr/lib32/ld-linux.so.2", ["/lib/ld-linux.so.2", *argv])
+    story.add(events.SyscallCalled, process=process, name="foreign_architecture", args=[3, 45], denied=True)
+    assert _rules_of(story, root) == told
+
+
+def test_what_ldd_lists_is_no_program_that_is_run() -> None:
+    for exe, told in [
+        ("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", set()), ("/usr/bin/id.so.2", {"program_unexpected"}),
+        (f"{PROJECT}/ld-linux-x86-64.so.2", {"program_unexpected"}),
+    ]:  # fmt: skip
+        story, root = _import_by_node()
+        process = story.child(root, "/usr/bin/bash", ["/bin/bash", "/usr/bin/ldd", f"{PROJECT}/x"])
+        story.run(process, exe, [exe, f"{PROJECT}/x"])
+        assert _rules_of(story, root) == told
+
+
+@pytest.mark.parametrize(
+    ("folder", "folders", "told"),
+    [
+        (f"{HOME}/.codex/tmp/x1", [HOME, f"{HOME}/.codex"], False),  # made since: none of the user's
+        (f"{HOME}/.codex/tmp/x1", [], True),  # an older recording does not say
+        (f"{HOME}/Documents", [HOME, f"{HOME}/Documents"], True),
+        (f"{HOME}/moved/letters", [HOME, f"{HOME}/Documents", f"{HOME}/Documents/letters"], True),
+    ],
+)
+def test_only_what_was_there_can_be_the_users(folder: str, folders: list[str], told: bool) -> None:
+    story, root = _import_by_node()
+    story.header = msgspec.structs.replace(story.header, folders=folders)
+    story.add(events.FileChanged, process=root, path=folder, change="made")
+    story.add(events.FileChanged, process=root, path=f"{HOME}/Documents", change="renamed", target=f"{HOME}/moved")
+    for number in range(12):
+        story.add(events.FileChanged, process=root, path=f"{folder}/{number}", change="removed")
+    assert ("files_destroyed" in _rules_of(story, root)) is told

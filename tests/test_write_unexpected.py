@@ -49,7 +49,8 @@ def fires(package: str, path: str, kind: str = "run", change: str = "", mode: in
 def test_a_command_keeps_its_settings_in_a_folder_of_its_name(package: str, path: str, change: str) -> None:
     path = path.replace("~", HOME)
     assert not fires(package, path, change=change)
-    assert fires(package, path, "import", change), "nobody asked for it then"
+    assert not fires(package, path, "import", change)
+    assert fires(package, path, "install", change), "nobody uses it then"
     above = path in (f"{HOME}/.local", f"{HOME}/.local/state")
     assert fires("other", path, change=change) is not above
 

@@ -27,6 +27,9 @@ PRIVILEGED = frozenset({"sudo", "su", "doas", "pkexec", "runuser"})
 ABOUT_ITSELF = re.compile(r"-v|-V|--version|version|version --client|--help|-h|help")
 """What asks a client of a cloud or a vault for its version or its usage, and nothing else."""
 
+ASKS_ANY = frozenset({"--version", "-version", "-V", "--help"})
+"""Asked by itself, no program does more than answer: which tools are there is what builds ask of many."""
+
 
 def host_of(url: str) -> str:
     """The host and port of a URL as it stands there, without user or password."""

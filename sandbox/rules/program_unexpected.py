@@ -12,6 +12,7 @@ it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sandbox.facts import Deed
@@ -19,10 +20,9 @@ from sandbox.lineage import program_name
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, grouped, listed
 from sandbox.rules._built import without_try_runs
-from sandbox.rules._names import ABOUT_ITSELF, CARRIERS, DOWNLOADERS, PRIVILEGED
+from sandbox.rules._names import ABOUT_ITSELF, ASKS_ANY, CARRIERS, DOWNLOADERS, PRIVILEGED
 
-_ABOUT_ITSELF = frozenset({"--version", "-version", "-V", "--help"})
-"""Asked by itself, no program does more than answer: which tools are there is what builds ask of many."""
+_LOADER = re.compile(r"ld-(linux|musl)[\w.-]*\.so\.[0-9]+|ld[0-9.-]*\.so(\.[0-9]+)?")
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -54,7 +54,17 @@ def _is_about_itself(case: Case, deed: Deed) -> bool:
         words = words[1:]
     if deed.subject.startswith(f"{case.header.home}/.local/bin/"):
         return bool(ABOUT_ITSELF.fullmatch(" ".join(words)))
-    return case.facts.table.is_system(deed.subject) and len(words) == 1 and words[0] in _ABOUT_ITSELF
+    if not case.facts.table.is_system(deed.subject):
+        return False
+    return (len(words) == 1 and words[0] in ASKS_ANY) or _is_run_by_ldd(case, deed)
+
+
+def _is_run_by_ldd(case: Case, deed: Deed) -> bool:
+    """`ldd FILE` is a script that has the system's loaders look at the file, and list what it needs."""
+    programs = deed.actor.process.programs
+    before = programs[-2] if len(programs) > 1 and programs[-1] is deed.actor.program else None
+    listing = before is not None and before.argv[1:2] == ["/usr/bin/ldd"] and case.facts.table.is_system(before.exe)
+    return listing and _LOADER.fullmatch(program_name(deed.subject)) is not None
 
 
 RULE = Rule(

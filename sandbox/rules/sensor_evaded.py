@@ -46,6 +46,8 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _is_telling(case: Case, deed: Deed) -> bool:
     event = deed.event
+    if deed.subject == "foreign_architecture" and _is_version_asked(case, deed):
+        return False
     if event.denied or deed.subject in _CERTAIN:
         return True
     if deed.subject == "ptrace":
@@ -53,6 +55,12 @@ def _is_telling(case: Case, deed: Deed) -> bool:
     if deed.subject in ("kill", "pidfd_send_signal"):
         return _is_foreign_target(case, deed)
     return deed.subject.startswith(("socket packet", "socket inet raw", "socket inet6 raw", "socket alg"))
+
+
+def _is_version_asked(case: Case, deed: Deed) -> bool:
+    """`ldd` asks each loader that the machine has for its version first, those of other architectures too."""
+    program = deed.actor.program
+    return program is not None and case.facts.table.is_system(program.exe) and program.argv[1:] == ["--version"]
 
 
 def _is_foreign_target(case: Case, deed: Deed) -> bool:

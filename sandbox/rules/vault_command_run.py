@@ -88,7 +88,7 @@ def _runs(case: Case) -> Iterator[tuple[Deed, tuple[str, ...]]]:
     unexpected = {deed.line for deed in case.of("run")}
     for line, event, actor in case.facts.programs:
         program = actor.program
-        if program is None or program.forked or (actor.process.root and len(actor.process.programs) == 1):
+        if program is None or program.forked or (actor.process.root and _is_exercised(case, actor)):
             continue
         by_path = {program_name(path) for path in (program.exe, program.requested) if path}
         names = program.names if line in unexpected else tuple(set(program.names) - by_path)
@@ -101,6 +101,14 @@ def _runs(case: Case) -> Iterator[tuple[Deed, tuple[str, ...]]]:
     for line, event, actor in case.facts.attempts:
         if (actor.process.serial, event.path) not in started:
             yield _deed(case, line, event, actor, " ".join(event.argv[1:])), (program_name(event.path),)
+
+
+def _is_exercised(case: Case, actor: Actor) -> bool:
+    """The command that a phase runs, and the interpreter that its script names: the user's doing, not the package's."""
+    programs = actor.process.programs
+    script = actor.program.argv[1:2] if actor.program is not None else []
+    command = programs[0].requested or programs[0].exe
+    return actor.program is programs[0] or (command.startswith(f"{case.header.project}/") and script == [command])
 
 
 def _deed(case: Case, line: int, event: Any, actor: Actor, arguments: str) -> Deed:

@@ -2,9 +2,9 @@
 
 What: a package made or changed files at home or in the system, outside temporary folders and the caches that
 profiles know; or, while it was installed or imported, in the project outside what is installed there. A command that
-is run on purpose keeps its settings in a folder with its own name, its command's or its module's (`~/.thing`,
-`~/.config/thing`), and a history (`~/.thing_history`): that is none, unless the folder holds planted files, or what is
-put there is a program by its name or its mode.
+is run or a module that is loaded keeps its settings in a folder with its own name, its command's or its module's
+(`~/.thing`, `~/.config/thing`), and a history (`~/.thing_history`): that is none, unless the folder holds planted
+files, or what is put there is a program by its name or its mode.
 Why it matters: it is how state, payloads and loot are kept for later. Honest packages keep settings there,
 so it is suspicious and no more.
 What to do: look at what was written. A profile entry with the folder and the reason makes it ordinary.
@@ -79,9 +79,11 @@ def _is_outside(case: Case, deed: Deed) -> bool:
 
 
 def _is_settings(case: Case, deed: Deed, names: _Names) -> bool:
-    """A command's own folder for its settings, logs and state, or a folder above it that was not there."""
+    """A program's own folder for its settings, logs and state, or a folder above it that was not there."""
     path, made = deed.subject, deed.method == "made"
-    if deed.kind != "run" or deed.actor.role != "package" or not _PLAIN.fullmatch(posixpath.basename(path)):
+    if deed.kind not in ("run", "import") or deed.actor.role != "package":
+        return False
+    if not _PLAIN.fullmatch(posixpath.basename(path)):
         return False
     if deed.method in ("linked", "symlinked") or (deed.method == "mode" and deed.event.mode & 0o111):
         return False
