@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.ecosystems import _entry_points
+from sandbox.ecosystems import _entry_points, npm
 from sandbox.ecosystems._entry_points import MOST_REST
 from sandbox.ecosystems._npm_ways import rest_code
 from sandbox.ecosystems.npm import ECOSYSTEM, MOST_ENTRIES
@@ -161,8 +161,8 @@ def test_what_is_loaded_is_quoted() -> None:
     manifest = {"exports": {".": "./index.js", "./it's \"q\"": "./q.js", "./a');process.exit(": "./z.js"}}
     phases, _notes = exercise(artifact(manifest, ("package.json", "index.js")))
     code = [phase.argv[-1] for phase in phases if phase.kind == "import"]
-    assert code[0].startswith('process.execArgv = []; try { require("pkg") } catch (error) ')
-    assert code[1].startswith('process.execArgv = []; await import("pkg").catch(')
+    assert code[0].startswith(npm.START + 'try { require("pkg") } catch (error) ')
+    assert code[1].startswith(npm.START + 'await import("pkg").catch(')
     for text, subpath in zip(code[2:], ['/it\'s "q"', "/a');process.exit("], strict=True):
         inner = re.search(r"try \{ require\((.*)\) \} catch", text, re.DOTALL)
         assert inner is not None
@@ -307,3 +307,29 @@ def test_a_style_package_is_tried_and_need_not_load() -> None:
 def test_the_format_of_a_file(file: str, expected: str) -> None:
     files = {"package.json", "dist/cjs/package.json"}
     assert _entry_points.file_format(file, {"type": "module"}, files) == expected
+
+
+def test_the_file_that_bundlers_load_is_loaded_too() -> None:
+    files = ("package.json", "index.js", "esm/index.mjs")
+    phases, _notes = exercise(artifact({"main": "index.js", "module": "./esm/index.mjs"}, files))
+    (others,) = [phase for phase in phases if phase.name.endswith("(others)")]
+    assert "./node_modules/pkg/esm/index.mjs" in others.argv[-1]
+    for manifest in ({"main": "esm/index.mjs", "module": "esm/index.mjs"}, {"module": "../x.mjs"}, {"module": 7}):
+        phases, _notes = exercise(artifact(manifest, files))
+        assert not [phase for phase in phases if phase.name.endswith("(others)")]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
+@pytest.mark.parametrize(
+    ("body", "fires"),
+    [
+        ("setTimeout(() => console.log('fired'), 700).unref()", True),
+        ("setInterval(() => console.log('fired'), 700).unref()", False),
+        ("setTimeout(() => console.log('fired'), 3600000).unref()", False),
+        ("clearTimeout(setTimeout(() => console.log('fired'), 700).unref())", False),
+    ],
+)
+def test_a_timer_that_lets_the_process_end_is_waited_for(body: str, fires: bool) -> None:
+    code = npm.START + "require('node:fs');" + body
+    ended = subprocess.run(["node", "-e", code], capture_output=True, text=True, timeout=30, check=True)
+    assert ("fired" in ended.stdout) is fires

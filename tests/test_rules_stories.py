@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import msgspec
 import pytest
 
-from sandbox import discovery, events, profiles
+from sandbox import events
 from sandbox.judge import judge
-from sandbox.profiles import Profiles
-from sandbox.rules import Rule
-from tests.recording import HOME, NPM, PROJECT, Story, installed
-
-RULES: dict[str, Rule] = discovery.load("rules", "RULE")
-
-
-@cache
-def sheets(ecosystem: str) -> Profiles:
-    return profiles.load([profiles.profile_folder()], ecosystem)
+from tests.recording import HOME, NPM, PROJECT, Story
+from tests.stories import RULES, asks, by_node, rules_of, sheets
 
 
 @pytest.mark.parametrize("program", ["/usr/bin/ss", "/usr/bin/lsof", "/tmp/ss"])
@@ -169,39 +159,17 @@ def test_a_command_keeps_its_settings_under_its_names(path: str, told: bool) -> 
     assert ("write_unexpected" in found) is told
 
 
-def _import_by_node() -> tuple[Story, int]:
-    story = installed()
-    root = story.begin("import:thing (require)", "import", ["/usr/bin/node", "-e", 'require("thing")'])
-    story.read(root, f"{PROJECT}/node_modules/thing/index.js")
-    return story, root
-
-
-def _rules_of(story: Story, root: int) -> set[str]:
-    story.end(root)
-    return {finding.rule for finding in judge(story.whole(), sheets("npm"), RULES).findings}
-
-
-def _asks(story: Story, root: int, method: str, url: str, where: str = "") -> None:
-    host = url.split("/")[2]
-    where_to = {"protocol": "tcp", "address": "198.18.0.9", "port": 443, "host": host}
-    story.add(events.ConnectionOpened, process=root, connection=1, **where_to)
-    story.add(events.RequestSent, process=root, connection=1, method=method, url=url, headers=[])
-    if where:
-        sent = {"decoy": "npm_token", "token": "publish token", "host": host, "where": where}
-        story.add(events.DecoySent, process=root, connection=1, **sent)
-
-
 def test_reading_npms_settings_is_a_finding_only_by_others_than_node_or_where_bytes_leave() -> None:
-    story, root = _import_by_node()
+    story, root = by_node()
     story.read(root, f"{HOME}/.npmrc")
-    assert _rules_of(story, root) == set()
-    story, root = _import_by_node()
+    assert rules_of(story, root) == set()
+    story, root = by_node()
     story.read(root, f"{HOME}/.npmrc")
-    _asks(story, root, "POST", "https://in.collector.test/p")
-    assert "decoy_read_then_egress" in _rules_of(story, root)
-    story, root = _import_by_node()
+    asks(story, root, "POST", "https://in.collector.test/p")
+    assert "decoy_read_then_egress" in rules_of(story, root)
+    story, root = by_node()
     story.read(story.child(root, "/usr/bin/cat", ["cat", f"{HOME}/.npmrc"]), f"{HOME}/.npmrc")
-    assert "decoy_read" in _rules_of(story, root)
+    assert "decoy_read" in rules_of(story, root)
 
 
 @pytest.mark.parametrize(
@@ -220,10 +188,10 @@ def test_reading_npms_settings_is_a_finding_only_by_others_than_node_or_where_by
 def test_npms_token_may_go_to_its_own_registry_where_it_only_reads(
     method: str, url: str, where: str, rule: str
 ) -> None:
-    story, root = _import_by_node()
+    story, root = by_node()
     story.read(root, f"{HOME}/.npmrc")
-    _asks(story, root, method, url, where)
-    found = _rules_of(story, root)
+    asks(story, root, method, url, where)
+    found = rules_of(story, root)
     assert rule in found if rule else not found
 
 
@@ -232,19 +200,19 @@ def test_a_script_of_an_installation_is_told_for_reading_and_sending_what_a_comm
     npm = story.begin("install", "install", NPM)
     root = story.child(story.script(npm), "/usr/bin/node", ["node", "doctor.js"])
     story.read(root, f"{HOME}/.npmrc")
-    _asks(story, root, "GET", "https://registry.test/npm", "header")
-    assert _rules_of(story, root) == {"decoy_read", "decoy_sent"}
+    asks(story, root, "GET", "https://registry.test/npm", "header")
+    assert rules_of(story, root) == {"decoy_read", "decoy_sent"}
 
 
 @pytest.mark.parametrize(
     ("there", "fires"), [([], True), (["", "/a0", "/a1"], False), ([f"/a{n}" for n in range(30)], True)]
 )
 def test_names_that_are_tried_as_folders_and_are_none_are_no_search(there: list[str], fires: bool) -> None:
-    story, root = _import_by_node()
+    story, root = by_node()
     story.header = msgspec.structs.replace(story.header, folders=[HOME + name for name in there])
     for number in range(30):
         story.read(root, f"{HOME}/a{number}", directory=True)
-    assert ("home_searched" in _rules_of(story, root)) is fires
+    assert ("home_searched" in rules_of(story, root)) is fires
 
 
 @pytest.mark.parametrize(
@@ -259,7 +227,7 @@ def test_a_tree_of_a_scripts_own_is_not_what_is_installed(folder: str, fires: bo
     story.add(
         events.FileChanged, process=script, path=f"{folder}/node_modules/thing-linux/package.json", change="removed"
     )
-    assert ("package_tampering" in _rules_of(story, npm)) is fires
+    assert ("package_tampering" in rules_of(story, npm)) is fires
 
 
 @pytest.mark.parametrize(
@@ -274,59 +242,7 @@ def test_a_tree_of_a_scripts_own_is_not_what_is_installed(folder: str, fires: bo
     ],
 )
 def test_a_program_that_is_only_asked_for_makes_no_job(command: str, fires: bool) -> None:
-    story, root = _import_by_node()
+    story, root = by_node()
     shell = story.child(root, "/usr/bin/dash", ["/bin/sh", "-c", command])
     story.add(events.FileProbed, process=shell, path="/usr/bin/at", call="newfstatat")
-    assert ("persistence_written" in _rules_of(story, root)) is fires
-
-
-@pytest.mark.parametrize(
-    ("caller", "argv", "told"),
-    [
-        ("/usr/bin/ldd", ["--version"], set()),
-        ("/usr/bin/ldd", ["--verify", f"{PROJECT}/x"], {"sensor_evaded"}),
-        ("/tmp/ldd", ["--version"], set()),
-        ("/tmp/ldd", [f"{PROJECT}/x"], {"sensor_evaded", "program_unexpected"}),
-        ("", [f"{PROJECT}/x"], {"sensor_evaded", "program_unexpected"}),
-    ],
-)
-def test_ldd_asks_loaders_of_other_architectures_for_their_version(
-    caller: str, argv: list[str], told: set[str]
-) -> None:
-    story, root = _import_by_node()
-    process = story.fork(root)
-    if caller:
-        story.run(process, "/usr/bin/bash", ["/bin/bash", caller, f"{PROJECT}/x"])
-    story.run(process, "/usr/lib32/ld-linux.so.2", ["/lib/ld-linux.so.2", *argv])
-    story.add(events.SyscallCalled, process=process, name="foreign_architecture", args=[3, 45], denied=True)
-    assert _rules_of(story, root) == told
-
-
-def test_what_ldd_lists_is_no_program_that_is_run() -> None:
-    for exe, told in [
-        ("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", set()), ("/usr/bin/id.so.2", {"program_unexpected"}),
-        (f"{PROJECT}/ld-linux-x86-64.so.2", {"program_unexpected"}),
-    ]:  # fmt: skip
-        story, root = _import_by_node()
-        process = story.child(root, "/usr/bin/bash", ["/bin/bash", "/usr/bin/ldd", f"{PROJECT}/x"])
-        story.run(process, exe, [exe, f"{PROJECT}/x"])
-        assert _rules_of(story, root) == told
-
-
-@pytest.mark.parametrize(
-    ("folder", "folders", "told"),
-    [
-        (f"{HOME}/.codex/tmp/x1", [HOME, f"{HOME}/.codex"], False),  # made since: none of the user's
-        (f"{HOME}/.codex/tmp/x1", [], True),  # an older recording does not say
-        (f"{HOME}/Documents", [HOME, f"{HOME}/Documents"], True),
-        (f"{HOME}/moved/letters", [HOME, f"{HOME}/Documents", f"{HOME}/Documents/letters"], True),
-    ],
-)
-def test_only_what_was_there_can_be_the_users(folder: str, folders: list[str], told: bool) -> None:
-    story, root = _import_by_node()
-    story.header = msgspec.structs.replace(story.header, folders=folders)
-    story.add(events.FileChanged, process=root, path=folder, change="made")
-    story.add(events.FileChanged, process=root, path=f"{HOME}/Documents", change="renamed", target=f"{HOME}/moved")
-    for number in range(12):
-        story.add(events.FileChanged, process=root, path=f"{folder}/{number}", change="removed")
-    assert ("files_destroyed" in _rules_of(story, root)) is told
+    assert ("persistence_written" in rules_of(story, root)) is fires

@@ -272,7 +272,7 @@ def _load(ways: Sequence[npm.Way]) -> str:
     ]
     wanted = [number for number, group in enumerate(groups) if group]
     return (
-        "process.execArgv = []; (async () => { const done = new Set(), loaded = new Set(); "
+        f"{npm.START}(async () => {{ const done = new Set(), loaded = new Set(); "
         f"for (const [module, name, file, group] of {json.dumps(listed)}) {{ "
         "if (done.has(file)) { loaded.add(group); continue } "
         "try { if (module) await import(name); else require(name); loaded.add(group); if (file > 0) done.add(file) } "

@@ -32,7 +32,7 @@ for name, group in {listed}:
         traceback.print_exc()
         continue
     loaded.add(group)
-sys.exit({complete} if loaded >= {wanted} else {failed})
+{wait}sys.exit({complete} if loaded >= {wanted} else {failed})
 """
 
 
@@ -108,7 +108,7 @@ class PypiBatch:
         start = Phase(
             name="start",
             kind="start",
-            argv=(f"{project}/.venv/bin/python", "-c", "pass"),
+            argv=(f"{project}/.venv/bin/python", "-c", pypi.WAIT),
             cwd=project,
             environment=pypi.tool_environment(tools, project),
             seconds=min(seconds, pypi.IMPORT_SECONDS),
@@ -181,7 +181,7 @@ def _exercise(artifact: Artifact, installed: Installed, base: Phase, project: st
         groups = ["", *dict.fromkeys(filter(None, named))]
         listed = [(way.name, groups.index(group)) for way, group in zip(ways, named, strict=True)]
         wanted = set(range(1, len(groups))) or "set()"
-        code = _LOAD.format(listed=listed, wanted=wanted, complete=ALL_TRIED, failed=NOT_LOADED)
+        code = _LOAD.format(listed=listed, wanted=wanted, complete=ALL_TRIED, failed=NOT_LOADED, wait=pypi.WAIT)
         phases.append(
             msgspec.structs.replace(
                 base, name=f"import:{label}", kind="import", argv=(base.argv[0], "-c", code), complete=ALL_TRIED

@@ -23,6 +23,8 @@ _RUNNABLE = (".js", ".mjs", ".cjs", ".node")
 _COMMON = ("node", "node-addons", "default")
 _NOT_FOR_NODE = ("types", "browser")
 """Conditions whose files are for compilers and browsers: not what a developer's machine runs."""
+_BUNDLED = ("module", "jsnext:main", "es2015", "esnext")
+"""Fields by which bundlers find a package's main file as a module; some of them run it in Node."""
 _BESIDE = re.compile(
     r"(?:^|/)(?:__tests__|tests?|specs?|scripts?|bench(?:marks?)?|examples?|fixtures?|docs?|(?:grunt|gulp)file[^/]*)(?:/|$)"
     r"|\.(?:test|spec|config|bench)\.[cm]?js$",
@@ -67,7 +69,11 @@ def find(
     if isinstance(exports, (str, list, Mapping)):
         return _Exports(exports, files).find(limit, expanded)
     # Node ignores any other value, so `"exports": 0` must not hide `main` from us.
-    return _from_main(manifest.get("main"), files)
+    found = _from_main(manifest.get("main"), files)
+    loaded = {file for entry in found.entries for file in (entry.required, entry.imported)}
+    named = [_inside(file) for file in (manifest.get(field) for field in _BUNDLED) if isinstance(file, str)]
+    rest = [file for file in dict.fromkeys(named) if file and file not in loaded and _is_program(file)]
+    return msgspec.structs.replace(found, rest=tuple(rest))
 
 
 def file_format(file: str, manifest: Mapping[str, object], files: Collection[str]) -> Format:

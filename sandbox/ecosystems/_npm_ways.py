@@ -24,6 +24,22 @@ _BUILT_IN = frozenset(_NAMES.split())
 """Names under which Node loads a module of its own, so that a package of that name would never run."""
 _LOADABLE = (".js", ".cjs", ".mjs", ".node", ".json")
 
+START = """\
+process.execArgv = []; {
+  const timer = setTimeout(() => 0), { unref } = Object.getPrototypeOf(timer); clearTimeout(timer); let last = 0;
+  Object.getPrototypeOf(timer).unref = function () {
+    if (this._repeat === null && this._idleTimeout <= 10000)
+      last = Math.max(last, performance.now() + this._idleTimeout);
+    return unref.call(this);
+  };
+  process.once("beforeExit", () => {
+    if (last > performance.now()) setTimeout(() => 0, last + 500 - performance.now());
+  });
+} """
+"""What stands before every program that loads a package. Children and workers take over how this one was told what to
+run, and must not run it again. A timer that does not keep a program alive (`unref`) fires in the program that uses the
+package: it is waited for, where it is due within ten seconds."""
+
 _REST = """
 process.execArgv = [];
 const exit = process.reallyExit.bind(process), until = Date.now() + 30000;

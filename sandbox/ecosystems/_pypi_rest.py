@@ -12,8 +12,18 @@ from sandbox.plan import Phase
 MOST_REST = 400
 MOST_MAINS = 6
 _MANY = 5_000
-_STARTED = ("console_scripts", "gui_scripts")
-"""Groups whose entries are programs, which are run or said not to be."""
+STARTED = ("console_scripts", "gui_scripts")
+"""Groups whose entries are programs, which are run."""
+
+PATIENCE = 10
+"""Seconds that threads get which were started by an import and would end with the process. In the program that uses
+the package they live on."""
+WAIT = f"""\
+import _thread, time
+late = time.monotonic() + {PATIENCE}
+while _thread._count() and time.monotonic() < late:
+    time.sleep(0.05)
+"""
 
 _LOAD = """\
 import importlib, sys, time, traceback
@@ -25,7 +35,7 @@ for name in {names}:
         importlib.import_module(name)
     except BaseException:
         traceback.print_exc()
-sys.exit({complete})
+{wait}sys.exit({complete})
 """
 
 
@@ -34,7 +44,7 @@ def rest_phases(name: str, modules: Sequence[str], start: Phase) -> list[Phase]:
     there are no modules."""
     if not modules:
         return []
-    code = _LOAD.format(names=list(modules), complete=ALL_TRIED)
+    code = _LOAD.format(names=list(modules), complete=ALL_TRIED, wait=WAIT)
     argv = (start.argv[0], "-c", code)
     return [
         msgspec.structs.replace(start, name=f"import:{name} (others)", kind="import", argv=argv, complete=ALL_TRIED)
@@ -46,7 +56,7 @@ def plugins(manifest: Mapping[str, object]) -> list[str]:
     groups = manifest.get("entry_points")
     found: dict[str, None] = {}
     for group, entries in list(groups.items())[:_MANY] if isinstance(groups, dict) else ():
-        if group in _STARTED:
+        if group in STARTED:
             continue
         values: Iterable[object] = ()
         if isinstance(entries, dict):

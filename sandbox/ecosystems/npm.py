@@ -14,6 +14,7 @@ import msgspec
 from sandbox.ecosystems import _entry_points
 from sandbox.ecosystems._npm_ways import MOST_ENTRIES as MOST_ENTRIES
 from sandbox.ecosystems._npm_ways import MOST_EXPANDED as MOST_EXPANDED
+from sandbox.ecosystems._npm_ways import START as START
 from sandbox.ecosystems._npm_ways import Way as Way
 from sandbox.ecosystems._npm_ways import rest_code, version_numbers
 from sandbox.ecosystems._npm_ways import ways_in as ways_in
@@ -268,11 +269,9 @@ def _load(way: Way) -> str:
     quoted = json.dumps(way.specifier)
     # A module that ends the process has been loaded; one that raises says so by a code of its own.
     failed = f"{{ console.error(error); process.exit({NOT_LOADED}) }}"
-    # Children and workers take over how this program was told what to run; they must not run it again.
-    alone = "process.execArgv = [];"
     if way.mode == "require":
-        return f"{alone} try {{ require({quoted}) }} catch (error) {failed}"
-    return f"{alone} await import({quoted}).catch(error => {failed})"
+        return f"{START}try {{ require({quoted}) }} catch (error) {failed}"
+    return f"{START}await import({quoted}).catch(error => {failed})"
 
 
 def linked_programs(

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from sandbox.ecosystems._pypi_rest import MOST_REST, main_phases, plugins
+from sandbox.ecosystems._pypi_rest import MOST_REST, STARTED, main_phases, plugins
+from sandbox.ecosystems._pypi_rest import WAIT as WAIT
 from sandbox.ecosystems._pypi_rest import rest_phases as rest_phases
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
@@ -44,7 +45,7 @@ except Exception:
     import sys, traceback
     traceback.print_exc()
     sys.exit({failed})
-"""
+{wait}"""
 
 _ACTIVATE = """\
 # This file must be used with "source bin/activate" *from bash*
@@ -156,7 +157,7 @@ class Pypi:
         start = Phase(
             name="start",
             kind="start",
-            argv=(python, "-c", "pass"),
+            argv=(python, "-c", WAIT),
             cwd=project,
             environment=tool_environment(tools, project),
             seconds=min(seconds, IMPORT_SECONDS),
@@ -346,7 +347,7 @@ def _imports(artifact: Artifact, installed: Installed, start: Phase) -> tuple[li
             start,
             name=f"import:{way.name}",
             kind="import",
-            argv=(start.argv[0], "-c", _IMPORT.format(module=way.name, failed=NOT_LOADED)),
+            argv=(start.argv[0], "-c", _IMPORT.format(module=way.name, failed=NOT_LOADED, wait=WAIT)),
             required=way.required,
             either=way.either,
         )
@@ -373,7 +374,7 @@ def _scripts(artifact: Artifact, installed: Installed, project: str) -> list[str
     names = _names(artifact)
     present = installed.listings.get(f"{project}/.venv/bin", ())
     new = sorted(name for name, is_folder in present if not is_folder and not _PLANTED.fullmatch(name))
-    declared = _entry_points(artifact, "console_scripts")
+    declared = [name for group in STARTED for name in _entry_points(artifact, group)]
     for name in names:
         parts = name.split("/")
         if len(parts) == 3 and parts[0].endswith(".data") and parts[1] == "scripts":
@@ -412,6 +413,4 @@ def run_phases(
     if len(scripts) > len(kept):
         why = f"beyond the first {MOST_SCRIPTS}, not installed, or of an unusual name"
         notes.append(f"{len(scripts) - len(kept)} of the package's scripts are not run: {why}.")
-    if _entry_points(artifact, "gui_scripts"):
-        notes.append("The package's graphical programs (gui_scripts) are not run.")
     return phases, notes

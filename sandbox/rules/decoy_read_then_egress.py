@@ -7,6 +7,8 @@ are, and so are many names of plain words below one; one of a registry is, where
 asks for. Sockets for packets made by hand, many connections without a byte (the ports are the message) and programs
 for the network that are not there count as well; so does whoever takes up a file that the reader left behind, or
 talks with the reader within the guest.
+The environment counts as read where its own file in /proc was opened, or printenv or a bare env was run: what code
+takes from it otherwise cannot be seen.
 A reading that a profile explains counts like any other here, where no profile explains the way out. Only what a
 program of the system reads for itself (a package manager that a script calls reads its own settings) counts for that
 program alone, as long as it runs no code of the package's.
@@ -31,6 +33,8 @@ from sandbox.paths import tidy
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, _names, _requests, decoy_unseen, listed, ways
 
+ENVIRONMENT = "environment"
+"""Where a secret was read that has no file of its own."""
 _MANY_KNOCKS = 8
 _MANY_OF_NOTHING = 8
 _LANGUAGES = frozenset({"node", "nodejs", "bun", "deno", "perl", "ruby", "php", "python"})
@@ -52,6 +56,8 @@ def check(case: Case) -> Iterator[Finding]:
             aloof[deed.actor.process.serial].append(deed)
         else:
             readers[deed.actor.package].append(deed)
+    for deed in _environments(case):
+        readers[deed.actor.package].append(deed)
     if not case.facts.lost:
         for deed in decoy_unseen.unseen(case):
             file = case.facts.planted.get(tidy(deed.subject))
@@ -122,6 +128,25 @@ class _Programs:
         }
 
 
+def _environments(case: Case) -> Iterator[Deed]:
+    """A package's own environment, read as a whole by what is no part of its language."""
+    for (path, access, actor, _), use in case.facts.opened.items():
+        own = path.startswith("/proc/") and path in ("/proc/self/environ", f"/proc/{actor.process.pid}/environ")
+        if own and actor.role == "package" and access != "write":
+            yield _as_bait(case.deed("read", use.line, use.event, actor, subject=path))
+    for line, event, actor in case.facts.programs:
+        program = actor.program
+        if actor.role != "package" or program is None or program.forked:
+            continue
+        bare = program.name == "printenv" or (program.name == "env" and not program.argv[1:])
+        if bare and case.facts.table.is_system(program.exe):
+            yield _as_bait(case.deed("run", line, event, actor, subject=program.exe))
+
+
+def _as_bait(deed: Deed) -> Deed:
+    return msgspec.structs.replace(deed, decoy=ENVIRONMENT, weight="medium")
+
+
 def _relays(case: Case, stems: dict[int, int]) -> Iterator[tuple[int, int]]:
     """Lineages that took up a file which a reader of secrets had left behind, and since when."""
     left = {
@@ -163,7 +188,7 @@ def _finding(case: Case, reads: list[Deed], sent: list[Deed]) -> Finding:
     return case.finding(
         [*_few(before), *_few(sent)],
         title=f"read secrets ({listed(read.decoy for read in before)}), then sent bytes by {listed(outs, 2)}",
-        decoys=[read.decoy for read in before],
+        decoys=[read.decoy for read in before if read.decoy != ENVIRONMENT],
         ways_out=outs,
         confidence="high" if heavy and same else "medium",
         package=(before[0] if before[0].actor.process.serial else sent[0]).actor.package,

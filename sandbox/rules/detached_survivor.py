@@ -3,7 +3,8 @@
 What: a process of a package went on after the installation, import or command that it belonged to had
 ended; it was still there when the guest was, or worked on in a later phase.
 Why it matters: a thief detaches itself and waits until the installer, and whoever watched it, is gone.
-Honest packages do so too (a build daemon, a telemetry flush), so it is suspicious until a profile says why.
+Honest packages do so too (a build daemon, a telemetry flush), so it is suspicious until a profile says why. What a
+command leaves to end by itself soon, and does nothing that no profile expects (a look for a newer version), is none.
 What to do: look in the process tree (`baitbox show`) at what it did afterwards.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 
 from sandbox.events import SurvivorFound
 from sandbox.facts import Deed
-from sandbox.lineage import program_name
+from sandbox.lineage import Process, program_name
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, by_package, listed
 
@@ -32,7 +33,7 @@ def check(case: Case) -> Iterator[Finding]:
         if process.serial in known or actor.role != "package" or not process.programs or not process.phase:
             continue
         outlived = process.last_phase != process.phase and process.last_at > ended.get(process.phase, 1e18) + _GRACE
-        if outlived and _is_unexpected(case, process.serial):
+        if outlived and _is_unexpected(case, process.serial) and not _is_harmless(case, process):
             program = process.programs[-1]
             event = SurvivorFound(
                 at=process.last_at, phase=process.phase, process=process.serial, exe=program.exe, argv=program.argv
@@ -52,6 +53,22 @@ def _is_unexpected(case: Case, serial: int) -> bool:
     process = case.facts.table.processes[serial]
     program = process.programs[-1]
     return not case.is_expected("survive", program.exe, process.actor, process.phase, " ".join(program.argv[1:]))
+
+
+def _is_harmless(case: Case, process: Process) -> bool:
+    """Left by a command, ended by itself, and nothing but what profiles expect was done by it or by its children."""
+    if case.facts.kind(process.phase) != "run" or process.exited is None:
+        return False
+    line, serials = [process], set()
+    while line:
+        one = line.pop()
+        serials.add(one.serial)
+        line += one.children
+    return not any(
+        deed.actor.process.serial in serials and (verb != "read" or deed.decoy)
+        for verb, deeds in case.judged.deviations.items()
+        for deed in deeds
+    )
 
 
 RULE = Rule(

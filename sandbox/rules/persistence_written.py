@@ -34,6 +34,22 @@ _SCHEDULERS = {
     "chkconfig": r"",
 }
 
+_INTO_CRONTAB = re.compile(r"(?<![\w.-])crontab\s+(-(?=\s|$|[);'\"])|[^-\s;|&<>)][^\s]*)|(?<![\w.-])crontab\s*<")
+"""A shell's command that hands a table of jobs over."""
+_GIT = re.compile(
+    r"(core\.(hookspath|sshcommand|fsmonitor|pager|editor|askpass|gitproxy)|init\.templatedir|credential\.(.*\.)?helper"
+    r"|url\..*\.(push)?insteadof|alias\..*|(diff|difftool|mergetool|filter|merge)\..*\.(cmd|command|textconv|clean|smudge)"
+    r"|gpg\.(.*\.)?program|http\.(.*\.)?(proxy|sslcainfo|sslverify))",
+    re.IGNORECASE,
+)
+"""What of git's settings names a program, or where it goes."""
+_MANAGERS = re.compile(
+    r"(?:^|[ /])(?:pip[0-9.]*|npm|pnpm|yarn|uv)(?:\.js|-cli\.js)? (?:-\S+ )*config (?:-\S+ )*set (?:-\S+ )*\S*"
+    r"(?:index-url|trusted-host|find-links|registry|proxy|cafile|script-shell|node-options|npmregistryserver)",
+    re.IGNORECASE,
+)
+"""A package manager that is told to take packages from elsewhere, or to run something beside them."""
+
 _JOBS = frozenset({"crontab", "at", "batch"})
 """Those that a script only looks for in order to use them."""
 _ASKS = re.compile(r"(?:^|(?<=[;&|\s(`]))(?:command +-[vV]|type|hash)(?: +[\w.-]+)+")
@@ -57,11 +73,14 @@ def check(case: Case) -> Iterator[Finding]:
     for deed in _scheduled(case):
         kinds[id(deed)] = "program that runs others later"
         certain.append(deed)
+    for deed in _resettled(case):
+        kinds[id(deed)] = "settings of git or of a package manager"
+        certain.append(deed)
     for deed in case.sought:
         name = deed.subject.partition(" ")[0]
         if name in _JOBS and not _is_only_asked(deed, name):
             kinds[id(deed)] = "program that runs others later"
-            possible.append(deed)
+            (certain if _INTO_CRONTAB.search(_text(deed)) else possible).append(deed)
     for deeds in grouped(certain):
         yield _finding(case, deeds, kinds, True)
     for deeds in grouped(possible):
@@ -70,11 +89,30 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _is_only_asked(deed: Deed, name: str) -> bool:
     """Whether the shell's own command names the program only to ask whether it is there (`command -v at`)."""
-    program = deed.actor.program
-    argv = program.argv if program is not None else []
-    text = argv[2][:10_000] if len(argv) > 2 and argv[1] == "-c" else ""
+    text = _text(deed)
     word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])")
     return bool(word.search(text)) and not word.search(_ASKS.sub("", text))
+
+
+def _text(deed: Deed) -> str:
+    """What a shell was told to run with `-c`; empty where it runs a script."""
+    argv = deed.actor.program.argv if deed.actor.program is not None else []
+    return argv[2][:10_000] if len(argv) > 2 and argv[1] == "-c" else ""
+
+
+def _resettled(case: Case) -> Iterator[Deed]:
+    """Git and package managers that a package, while it is installed or loaded, tells to go elsewhere or to run
+    something: for all of the user's projects. That it was asked for is enough."""
+    for line, event, actor in [*case.facts.programs, *case.facts.attempts]:
+        if actor.role != "package" or case.facts.kind(event.phase) not in ("install", "start", "import", "linger"):
+            continue
+        argv = [word[:300] for word in event.argv[:16]]
+        words = " ".join(argv)
+        everywhere = program_name(event.argv[0]) == "git" and {"--global", "--system"} & set(argv) if argv else False
+        settings = [place for place, word in enumerate(argv) if _GIT.fullmatch(word)] if everywhere else []
+        # With a value behind it: without one, git tells what is set.
+        if _MANAGERS.search(words) or any(place + 1 < len(argv) for place in settings if "--get" not in words):
+            yield case.deed("run", line, event, actor, subject=words)
 
 
 def _scheduled(case: Case) -> Iterator[Deed]:

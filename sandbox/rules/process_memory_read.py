@@ -3,8 +3,8 @@
 What: a package opened the memory, environment or memory map of another process, traced one, or listed the
 command lines of many.
 Why it matters: a pipeline's runner holds its secrets in memory and environment; this is how they are taken.
-Reading another's memory or environment is malicious, also by a `ps` that is asked to print it. Listing command lines
-is what `ps` does: suspicious.
+Reading another's memory or environment is malicious, also by a `ps` that is asked to print it. Its memory map is where
+that begins, and listing command lines is what `ps` does: suspicious.
 What to do: reject the package; where it ran in a pipeline, rotate all secrets that the pipeline had.
 """
 
@@ -25,7 +25,8 @@ _TAKING = frozenset({"mem", "environ", "pagemap", "fd"})
 _CALLS = frozenset({"process_vm_readv", "process_vm_writev", "pidfd_getfd"})
 _ATTACH = frozenset({1, 2, 3, 4, 5, 6, 16, 0x4206})
 """Requests of ptrace that read, write, attach to or seize another process."""
-_MANY = 5
+_MANY, _FEW = 5, 2
+_WHAT = re.compile(r"/(maps|smaps|auxv)$")
 _ENVIRONMENTS = re.compile(r"[acfghjlmnrsuvwxHLMSTVXZ]*e[acefghjlmnrsuvwxHLMSTVXZ]*([OUkopqtN].*)?")
 """Letters with which ps, without a dash, prints the environment of each process behind its command."""
 _TAKES_A_NAME = re.compile(r"-C|k|-?[A-Za-z]*[oO]|--format|--sort")
@@ -53,9 +54,12 @@ def check(case: Case) -> Iterator[Finding]:
                 taking.append(case.deed("syscall", line, event, actor, subject=event.name))
     for deeds in grouped(sorted(taking, key=lambda deed: deed.line)):
         yield case.finding(deeds, title="read the memory or environment of another process")
+    maps = [deed for deed in sweeping if _WHAT.search(deed.subject) and not _is_descendant(case, deed)]
+    for deeds in by_package(maps):
+        yield case.finding(deeds, title="looked for another process's memory", verdict="suspicious", severity="high")
     for deeds in by_package(sweeping):
         pids = {deed.subject.split("/")[2] for deed in deeds}
-        if len(pids) >= _MANY:
+        if len(pids) >= (_FEW if _lists_all(case, deeds) else _MANY):
             yield case.finding(
                 deeds,
                 title=f"listed what {len(pids)} other processes run",
@@ -63,6 +67,21 @@ def check(case: Case) -> Iterator[Finding]:
                 severity="medium",
                 confidence="medium",
             )
+
+
+def _is_descendant(case: Case, deed: Deed) -> bool:
+    """Whether the other process is one that the doer started."""
+    other = case.facts.by_pid.get(int(deed.subject.split("/")[2]))
+    while other is not None and other is not deed.actor.process:
+        other = other.parent
+    return other is not None
+
+
+def _lists_all(case: Case, deeds: list[Deed]) -> bool:
+    """Whether the processes were looked for in /proc, by what has no business there: a guest has few of them, and a
+    program that looks for its own parents goes from one to the next."""
+    doers = {deed.actor.process.serial for deed in deeds if deed.kind in ("install", "start", "import")}
+    return any(path == "/proc" and actor.process.serial in doers for path, _, actor, _ in case.facts.opened)
 
 
 def _prints_environments(actor: Actor, user: str) -> bool:

@@ -26,7 +26,8 @@ _SETTINGS = ("/.", "/.config/", "/.local/share/", "/.local/state/")
 """Where, below home, a program's folder begins with its name."""
 _PLAIN = re.compile(
     r"\.?[a-z0-9_-]+"
-    r"|.*\.(?:json|ya?ml|toml|ini|cfg|conf|log|lock|db|sqlite3?|txt|md|tag|tmp|bak)(?:[.~-](?:tmp-?)?[0-9a-f]*)?",
+    r"|.*\.(?:json|jsonl|ya?ml|toml|ini|cfg|conf|log|lock|db|db3|sqlite3?|ldb|dat|dir|pag|csv|pid|sock|txt|md|tag|tmp|bak)"
+    r"(?:[.~-](?:tmp-?)?[0-9a-f]*|-(?:journal|wal|shm))?",
     re.IGNORECASE,
 )
 """Names of files that hold settings, logs or state, and of such files before they are put in their place."""

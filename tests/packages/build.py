@@ -91,8 +91,9 @@ def wheel(
     version: str = "1.0.0",
     scripts: Mapping[str, str] | None = None,
     requires: Collection[str] = (),
+    group: str = "console_scripts",
 ) -> Path:
-    """Write `<name>-<version>-py3-none-any.whl` with metadata, a RECORD, and console `scripts`."""
+    """Write `<name>-<version>-py3-none-any.whl` with metadata, a RECORD, and `scripts`, entry points of `group`."""
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
     members: dict[str, bytes] = {path: _bytes(content) for path, content in files.items()}
@@ -100,7 +101,7 @@ def wheel(
     members[f"{info}/WHEEL"] = _WHEEL
     if scripts:
         lines = "".join(f"{command} = {target}\n" for command, target in scripts.items())
-        members[f"{info}/entry_points.txt"] = f"[console_scripts]\n{lines}".encode()
+        members[f"{info}/entry_points.txt"] = f"[{group}]\n{lines}".encode()
     members[f"{info}/RECORD"] = _record(members, f"{info}/RECORD")
     path = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -20,7 +20,7 @@ CLEAN = Expectation(verdicts=("clean",))
 _INDEX = {"index.js": "module.exports = (text) => String(text).trim();\n"}
 
 
-def _npm(
+def npm(
     name: str,
     package: str,
     why: str,
@@ -43,7 +43,7 @@ def _npm(
     return Fixture(name=name, ecosystem="npm", kind=kind, package=package, build=make, why=why, expect=expect)
 
 
-def _pypi(
+def pypi(
     name: str,
     package: str,
     why: str,
@@ -52,16 +52,17 @@ def _pypi(
     *,
     kind: Literal["thief", "neighbour"] = "thief",
     scripts: dict[str, str] | None = None,
+    group: str = "console_scripts",
 ) -> Fixture:
-    """A wheel of these files."""
+    """A wheel of these files; `scripts` are entry points of `group`."""
 
     def make(folder: Path) -> Built:
-        return Built(target=build.wheel(folder, package, files, scripts=scripts))
+        return Built(target=build.wheel(folder, package, files, scripts=scripts, group=group))
 
     return Fixture(name=name, ecosystem="pypi", kind=kind, package=package, build=make, why=why, expect=expect)
 
 
-def _theft(
+def theft(
     package: str, decoy: str, way_out: str = "", rules: tuple[str, ...] = TAINT, phase: str = "install"
 ) -> Expectation:
     ways = (way_out,) if way_out else ()
@@ -290,67 +291,67 @@ def _two_talking(folder: Path) -> tuple[Path, ...]:
 
 
 THIEVES = [
-    _npm(
+    npm(
         "npm-link-and-back", "relative-way", "through a link and `..`: the path as it is written is another file's",
-        {"setup.js": _LINK_AND_BACK}, _theft("relative-way", "aws", "in.relative-way.test"),
+        {"setup.js": _LINK_AND_BACK}, theft("relative-way", "aws", "in.relative-way.test"),
     ),
-    _npm(
+    npm(
         "npm-descriptor-path", "number-way", "below the descriptor of a folder, through /proc/self/fd",
-        {"setup.js": _DESCRIPTOR}, _theft("number-way", "kubernetes", "in.number-way.test"),
+        {"setup.js": _DESCRIPTOR}, theft("number-way", "kubernetes", "in.number-way.test"),
     ),
-    _npm(
+    npm(
         "npm-connected-first", "line-first", "connects, then reads, then sends AES on the connection that it had",
-        {"setup.js": _CONNECTED_FIRST}, _theft("line-first", "docker", "203.0.113.95"),
+        {"setup.js": _CONNECTED_FIRST}, theft("line-first", "docker", "203.0.113.95"),
     ),
-    _npm(
+    npm(
         "npm-two-hands", "layout-words", "one dependency reads and leaves a file, another one sends it",
-        {}, _theft("layout-cache", "github", "in.layout-words.test"), others=_two,
+        {}, theft("layout-cache", "github", "in.layout-words.test"), others=_two,
         dependencies={"layout-cache": "1.0.0", "layout-sync": "1.0.0"},
     ),
-    _npm(
+    npm(
         "npm-two-talking", "board-words", "one dependency reads and waits at a Unix socket, another one asks and sends",
-        {}, _theft("board-cache", "github", "in.board-words.test"), others=_two_talking,
+        {}, theft("board-cache", "github", "in.board-words.test"), others=_two_talking,
         dependencies={"board-cache": "1.0.0", "board-sync": "1.0.0"},
     ),
-    _npm(
+    npm(
         "npm-reverse-shell", "line-open", "gives a shell to whoever listens at an address",
         {"setup.js": _SHELL}, _only(("piped_code_run",), "line-open"),
     ),
-    _npm(
+    npm(
         "npm-linked-startup", "notes-index", "writes to ~/.bashrc by another name",
         {"setup.js": _LINKED_STARTUP}, _only(PERSISTED, "notes-index"),
     ),
-    _npm(
+    npm(
         "npm-shadowed-program", "path-first", "puts a program of its own before those of other packages",
         {"setup.js": _EVERYBODY}, _only(("package_tampering",), "path-first", "suspicious"),
     ),
-    _npm(
+    npm(
         "npm-absent-carrier", "key-notes", "hands a key to `nc`, whether that is there or not",
-        {"setup.js": _CARRIER}, _theft("key-notes", "ssh", "203.0.113.85", (*SENT, *TAINT)),
+        {"setup.js": _CARRIER}, theft("key-notes", "ssh", "203.0.113.85", (*SENT, *TAINT)),
     ),
-    _pypi(
+    pypi(
         "pypi-mail", "letter-box", "mail: the server speaks first", {"letter_box/__init__.py": _MAIL},
-        _theft("letter-box", "databases", "mx.letter-box.test", SENT, "import"),
+        theft("letter-box", "databases", "mx.letter-box.test", SENT, "import"),
     ),
-    _pypi(
+    pypi(
         "pypi-ftp", "drop-rows", "FTP: the file goes over a second connection", {"drop_rows/__init__.py": _FTP},
-        _theft("drop-rows", "netrc", "files.drop-rows.test", SENT, "import"),
+        theft("drop-rows", "netrc", "files.drop-rows.test", SENT, "import"),
     ),
-    _pypi(
+    pypi(
         "pypi-xor", "mixed-rows", "the environment under a mask of its own, in base64: no file is read",
-        {"mixed_rows/__init__.py": _XOR}, _theft("mixed-rows", "github", "in.mixed-rows.test", SENT, "import"),
+        {"mixed_rows/__init__.py": _XOR}, theft("mixed-rows", "github", "in.mixed-rows.test", SENT, "import"),
     ),
-    _pypi(
+    pypi(
         "pypi-base85", "dense-rows", "the environment compressed, in base85", {"dense_rows/__init__.py": _BASE85},
-        _theft("dense-rows", "npm_token", "in.dense-rows.test", SENT, "import"),
+        theft("dense-rows", "npm_token", "in.dense-rows.test", SENT, "import"),
     ),
-    _pypi(
+    pypi(
         "pypi-datagrams", "many-rows", "numbered datagrams on a connected socket",
-        {"many_rows/__init__.py": _DATAGRAMS}, _theft("many-rows", "databases", "203.0.113.41", TAINT, "import"),
+        {"many_rows/__init__.py": _DATAGRAMS}, theft("many-rows", "databases", "203.0.113.41", TAINT, "import"),
     ),
-    _pypi(
+    pypi(
         "pypi-knocks", "knock-rows", "sends no byte: the ports that it knocks at are the message",
-        {"knock_rows/__init__.py": _KNOCKS}, _theft("knock-rows", "vault", "203.0.113.93", TAINT, "import"),
+        {"knock_rows/__init__.py": _KNOCKS}, theft("knock-rows", "vault", "203.0.113.93", TAINT, "import"),
     ),
 ]  # fmt: skip
 
@@ -397,20 +398,20 @@ _MAKES_FOLDERS = dedent(
 )
 
 NEIGHBOURS = [
-    _npm(
+    npm(
         "npm-forks", "fork-pool", "a pool of workers made with fork, as test runners have",
         {"index.js": _FORKS, "worker.js": 'process.send("ready");\nsetTimeout(() => {}, 2000);\n'}, CLEAN,
         kind="neighbour",
     ),
-    _npm(
+    npm(
         "npm-process-list", "process-tree", "asks ps which processes there are, as watchers do",
         {"index.js": _PROCESSES}, CLEAN, kind="neighbour",
     ),
-    _npm(
+    npm(
         "npm-bundle-cache", "quick-bundle", "its command keeps modules, with manifests, in node_modules/.cache",
         {"cli.js": _BUNDLES}, CLEAN, kind="neighbour", bin={"quick-bundle": "cli.js"},
     ),
-    _pypi(
+    pypi(
         "pypi-makes-folders", "page-maker", "its command makes folders in the working directory",
         {"page_maker/__init__.py": "", "page_maker/command.py": _MAKES_FOLDERS}, CLEAN,
         kind="neighbour", scripts={"page-maker": "page_maker.command:main"},
