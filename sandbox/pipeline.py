@@ -58,7 +58,7 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
     for persona in who:
         with recording_file(settings.keep, file_name(artifact, persona)) as recording:
             experiment = Experiment(
-                artifact=artifact,
+                artifact=artifact.at_home(persona.home),
                 ecosystem=ecosystem,
                 tools=tools,
                 registries=registries,

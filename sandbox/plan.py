@@ -32,6 +32,16 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """Relative paths of the files in the archive, as far as the limits allow; normalised, never absolute."""
     kind: Literal["registry", "sdist", "wheel", "tarball", "folder"] = "registry"
 
+    def at_home(self, home: str) -> Artifact:
+        """This artifact for a guest with this home: a local archive is put into its downloads, whoever's they are."""
+        if not self.upload:
+            return self
+        (where, content), *others = self.upload
+        new = f"{home}/Downloads/{where.rpartition('/')[2]}"
+        return msgspec.structs.replace(
+            self, spec=self.spec.replace(where, new, 1), upload=((new, content), *others)
+        )
+
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """One step in the guest. `required`: it must exit 0 to count as run (an import: not say that it raised, and one

@@ -102,12 +102,12 @@ def test_a_folder_with_scripts_of_its_own_is_installed_in_place_as_well() -> Non
         {"scripts": {"prepare": "husky"}},
         name="@scope/tool",
         kind="folder",
-        spec="/home/dev/tool.tgz",
-        upload=(("/home/dev/tool.tgz", b""),),
+        spec="/home/dev/Downloads/tool.tgz",
+        upload=(("/home/dev/Downloads/tool.tgz", b""),),
     )
     phases = ECOSYSTEM.install(item, TOOLS, PROJECT, 90.0)
     assert names(phases) == ["install", "install:unpack", "install:folder"]
-    assert phases[1].argv[:3] == ("tar", "-xzf", "/home/dev/tool.tgz")
+    assert phases[1].argv[:3] == ("tar", "-xzf", "/home/dev/Downloads/tool.tgz")
     assert phases[2].cwd == "/home/dev/code/tool"
     assert phases[2].argv[-1].startswith("--")
     assert ECOSYSTEM.directories(item, TOOLS, "/home/dev", PROJECT) == ["/home/dev/code/tool"]

@@ -105,9 +105,19 @@ def test_planting_repeats_with_its_seed(laptop: Persona) -> None:
     assert not one & two
 
 
+def test_the_runner_says_that_it_is_one() -> None:
+    runner = load_personas([FOLDER])["runner"]
+    variables = runner.variables()
+    assert (variables["CI"], variables["GITHUB_ACTIONS"], variables["HOME"]) == ("true", "true", "/home/runner")
+    assert variables["GITHUB_WORKSPACE"] == runner.project
+    assert variables["GITHUB_REPOSITORY"].partition("/")[0] == runner.company
+    assert runner.uptime > 20 * 60 and runner.cpus > 2  # below which malware leaves
+
+
+@pytest.mark.parametrize("who", ["laptop", "runner"])
 @pytest.mark.parametrize("seed", range(8))
-def test_nothing_planted_gives_the_guest_away(laptop: Persona, seed: int) -> None:
-    draw = Draw(seed)
+def test_nothing_planted_gives_the_guest_away(who: str, seed: int) -> None:
+    laptop, draw = load_personas([FOLDER])[who], Draw(seed)
     for bait in plant(laptop, draw, laptop.person(*REGISTRIES)):
         everything = b"\n".join(bait_texts(bait)).lower()
         assert not [word for word in TELLING if word in everything], bait.decoy

@@ -30,3 +30,15 @@ def test_the_kinds_of_phases_are_those_that_profiles_may_name() -> None:
     from typing import get_args
 
     assert get_args(plan.PhaseKind) == ("install", "start", "import", "run", "shell", "linger")
+
+
+def test_a_local_archive_goes_into_the_downloads_of_whoever_the_guest_is() -> None:
+    fields = {"name": "a", "version": "1", "target": "", "purl": "", "digest": ""}
+    where = "/home/dev/Downloads/a-1.tar.gz"
+    local = plan.Artifact(ecosystem="pypi", spec=f"{where}[x]", upload=((where, b"1"),), **fields)
+    moved = local.at_home("/home/runner")
+    assert moved.spec == "/home/runner/Downloads/a-1.tar.gz[x]"
+    assert moved.upload == (("/home/runner/Downloads/a-1.tar.gz", b"1"),)
+    assert local.at_home("/home/dev") == local
+    registry = plan.Artifact(ecosystem="pypi", spec="a==1", **fields)
+    assert registry.at_home("/home/runner") is registry

@@ -60,8 +60,8 @@ class Npm:
 
     def directories(self, artifact: Artifact, tools: Toolchain, home: str, project: str) -> list[str]:
         """The folder that a package folder is unpacked into."""
-        del tools, home
-        return [_checkout(artifact, project)] if _has_own_scripts(artifact) else []
+        del tools, home, project
+        return [_checkout(artifact)] if _has_own_scripts(artifact) else []
 
     def links(self, artifact: Artifact, tools: Toolchain, home: str, project: str) -> list[tuple[str, str]]:
         """None."""
@@ -90,7 +90,7 @@ class Npm:
         ]
         if _has_own_scripts(artifact):
             # `prepare` of the package itself runs for whoever clones it, not for who installs its tarball.
-            folder = _checkout(artifact, project)
+            folder = _checkout(artifact)
             unpack = ("tar", "-xzf", artifact.upload[0][0], "-C", folder, "--strip-components=1")
             steps = {"install:unpack": (unpack, project), "install:folder": (command, folder)}
             phases += [
@@ -194,8 +194,10 @@ def _has_own_scripts(artifact: Artifact) -> bool:
     return bool(named) or any(posixpath.basename(file) == "binding.gyp" for file in artifact.files)
 
 
-def _checkout(artifact: Artifact, project: str) -> str:
-    return f"{posixpath.dirname(project)}/code/{artifact.name.rpartition('/')[2]}"
+def _checkout(artifact: Artifact) -> str:
+    """Beside the downloads, in which the packed folder is."""
+    home = posixpath.dirname(posixpath.dirname(artifact.upload[0][0]))
+    return f"{home}/code/{artifact.name.rpartition('/')[2]}"
 
 
 def package_files(artifact: Artifact, installed: Installed, project: str) -> frozenset[str]:

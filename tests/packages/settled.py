@@ -44,11 +44,11 @@ settled || exit 0
 """
 
 
-def javascript(body: str, modules: str = "") -> str:
-    """A CommonJS script whose `body` (which may await) runs in a guest only."""
+def javascript(body: str, modules: str = "", home: str = "/home/dev") -> str:
+    """A CommonJS script whose `body` (which may await) runs in a guest only, with this home."""
     required = ["fs", "os", *modules.split()]
     head = "".join(f'const {name.split("/")[0]} = require("node:{name}");\n' for name in required)
-    return head + _script(body)
+    return head + _script(body).replace('"/home/dev"', f'"{home}"', 1)
 
 
 def module(body: str, modules: str = "") -> str:
