@@ -166,3 +166,22 @@ def test_what_a_command_leaves_to_end_by_itself(kind: str, ends: bool, host: str
         story.add(events.ProcessExited, at=5.2, process=child)
     found = {finding.rule for finding in judge(story.whole(), sheets("npm"), RULES).findings}
     assert ("detached_survivor" in found) is told
+
+
+@pytest.mark.parametrize(
+    ("url", "verdict"),
+    [
+        ("https://kubernetes.default.svc/api/v1/secrets?limit=500", "malicious"),
+        ("https://kubernetes.default.svc/api/v1/namespaces/a/secrets", "malicious"),
+        ("https://vault.test/v1/secret/data/app", "malicious"),
+        ("https://kubernetes.default.svc/api/v1/pods?of=/v1/secret", "suspicious"),
+        ("https://vault.test/v1/sys/health", "suspicious"),
+    ],
+)
+def test_secrets_that_are_asked_for(url: str, verdict: str) -> None:
+    story, root = by_node()
+    asks(story, root, "GET", url)
+    story.add(events.EndpointAsked, process=root, connection=1, decoy="kubernetes", url=url)
+    story.end(root)
+    findings = judge(story.whole(), sheets("npm"), RULES).findings
+    assert {one.verdict for one in findings if one.rule == "account_used"} == {verdict}

@@ -3,19 +3,24 @@
 What: a request to an interface that tells about, or acts in, an account of the user's (who am I, list my
 repositories, make one, list my tokens), at a service that bait was planted for.
 Why it matters: thieves test what they stole, and make public repositories to leave it in. Where the request
-bore a planted token it is theft in the act: malicious.
+bore a planted token it is theft in the act: malicious. So is asking a cluster or a vault for its secrets while a
+package is installed or loaded.
 What to do: do not install; where it ran outside, look for repositories, tokens and packages made in your
 name.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sandbox.facts import Deed
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, grouped, metadata_asked
 from sandbox.rules._names import host_of
+
+_SECRETS = re.compile(r"/(?:api/v1/(?:namespaces/[^/]+/)?secrets|v1/(?:secrets?|kv))(?:/|$)")
+"""Addresses under which secrets are handed out, by Kubernetes and by vaults."""
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -31,11 +36,16 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _finding(case: Case, deeds: list[Deed], stolen: bool) -> Finding:
+    wanted = any(
+        deed.kind in ("install", "start", "import") and _SECRETS.search(re.split("[?#]", deed.subject)[0])
+        for deed in deeds
+    )
+    how = " with a planted token" if stolen else ", and asked for secrets" if wanted else ""
     return case.finding(
         deeds,
-        title="used an account of the user's" + (" with a planted token" if stolen else ""),
-        verdict="malicious" if stolen else "suspicious",
-        severity="critical" if stolen else "high",
+        title="used an account of the user's" + how,
+        verdict="malicious" if stolen or wanted else "suspicious",
+        severity="critical" if stolen or wanted else "high",
         decoys=[deed.decoy for deed in deeds],
         ways_out=[f"{deed.subject.partition('://')[0]} to {host_of(deed.subject)}" for deed in deeds],
     )
