@@ -84,3 +84,14 @@ def test_any_bytes(messages: list[bytes]) -> None:
 def test_deep_json_ends() -> None:
     assert assemble.body_fields(b"[" * 20_000) == [("body", b"[" * 20_000)]
     assert assemble.body_fields(b'{"a":' * 50 + b'"x"' + b"}" * 50)
+
+
+def test_pieces_that_are_dressed_come_together_bare() -> None:
+    for before, after in ((b'W/"', b'"'), (b'"', b'"')):
+        made = Assembler()
+        seen = [data for piece in (b"hello", b"world") for data in made.add(1, [("a", before + piece + after)])[0]]
+        assert b"helloworld" in seen
+    made = Assembler()
+    pieces = (b"68656c6c-6f77-6f72-6c64-68656c6c6f77", b"6f726c64-6865-6c6c-6f77-6f726c642121")
+    seen = [data for piece in pieces for data in made.add(1, [("a", piece)])[0]]
+    assert b"".join(pieces).replace(b"-", b"") in seen

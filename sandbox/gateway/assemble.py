@@ -37,6 +37,8 @@ _USUAL_HEADERS = frozenset({
     "date", "host", "pragma", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "te", "transfer-encoding",
     "upgrade", "user-agent",
 })  # fmt: skip
+_DRESSED = re.compile(rb'(?:W/)?"(?P<quoted>[^"]{1,400})"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}')
+"""A value in quotes, as entity tags are, and one that is spelt as a UUID: pieces are within."""
 _PARTS = re.compile(rb"[:;|,._-]")
 _PARTS_OF_WORDS = re.compile(rb"[:;|,.-]")
 """The same without the sign that stands in tokens themselves."""
@@ -159,6 +161,8 @@ class Assembler:
         """The fields, and the parts of those that carry a number or a mark of their own (`07-4a6f62`)."""
         for name, value in fields:
             yield name, value
+            if dressed := _DRESSED.fullmatch(value):
+                yield f"{name}#=", (dressed["quoted"] or b"") or value.replace(b"-", b"")
             if len(value) <= _LONGEST_FIELD and not name.startswith(_ALONE):
                 for mark, pattern in (("#", _PARTS), ("#_", _PARTS_OF_WORDS))[: 1 + (b"_" in value)]:
                     parts = pattern.split(value, 4)
