@@ -89,9 +89,11 @@ def test_deep_json_ends() -> None:
 def test_pieces_that_are_dressed_come_together_bare() -> None:
     for before, after in ((b'W/"', b'"'), (b'"', b'"')):
         made = Assembler()
-        seen = [data for piece in (b"hello", b"world") for data in made.add(1, [("a", before + piece + after)])[0]]
+        found = [made.add(1, [("a", before + piece + after)]) for piece in (b"hello", b"world")]
+        seen = [data for windows, wholes in found for data in windows + wholes]
         assert b"helloworld" in seen
     made = Assembler()
     pieces = (b"68656c6c-6f77-6f72-6c64-68656c6c6f77", b"6f726c64-6865-6c6c-6f77-6f726c642121")
-    seen = [data for piece in pieces for data in made.add(1, [("a", piece)])[0]]
+    found = [made.add(1, [("a", piece)]) for piece in pieces]
+    seen = [data for windows, wholes in found for data in windows + wholes]
     assert b"".join(pieces).replace(b"-", b"") in seen
