@@ -41,6 +41,16 @@ class Outcome(msgspec.Struct, frozen=True):
     """Why it was never started, where it was not."""
 
 
+class Survivor(msgspec.Struct, frozen=True):
+    """A process that is still alive. `waits`: seconds after which its event loop goes on by itself, as it asked for when
+    it began to wait; 0 where it waits for something else."""
+
+    process: int
+    exe: str
+    argv: list[str]
+    waits: float = 0.0
+
+
 class GuestGoneError(BackendError):
     """The guest died or hangs in the middle of a run. What was seen before stands in the recording, and counts."""
 
@@ -268,8 +278,8 @@ class Guest:
         """At most the first 256 KiB of a regular file of the guest; empty where there is none."""
         return self._ask(Host.READ, Warden.CONTENT, path.encode(), "be read")
 
-    def survivors(self) -> list[tuple[int, str, list[str]]]:
-        """Processes that are still alive: (serial, program, arguments), at most 64."""
+    def survivors(self) -> list[Survivor]:
+        """Processes that are still alive, at most 64."""
         raw = self._ask(Host.SURVEY, Warden.SURVEYED, b"", "be surveyed")
         found, at = [], 0
         while at + 4 < len(raw):
@@ -280,7 +290,9 @@ class Guest:
                 end = at + 3 + int.from_bytes(raw[at + 1 : at + 3], "little")
                 fields.append(raw[at + 3 : end].decode("utf-8", "backslashreplace"))
                 at = end
-            found.append((self._link.tracker.serial(pid), fields[0], fields[1].split("\0")[:-1]))
+            waits = int.from_bytes(raw[at : at + 4], "little") / 1000
+            at += 4
+            found.append(Survivor(self._link.tracker.serial(pid), fields[0], fields[1].split("\0")[:-1], waits))
         return found
 
     def end(self) -> None:

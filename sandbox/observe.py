@@ -36,6 +36,10 @@ TRUST = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_
 """Tools that bring their own certificates are pointed at the system's, as companies that inspect TLS do."""
 SENSORS = ("syscalls", "network", "witness", "gateway")
 LINGER_STEP = 0.1
+LONGEST_LINGER = 60.0
+"""Seconds for which survivors are watched that wait for a time of their own."""
+SHORTEST_WAIT = 3.0
+"""A wait that is shorter would have ended while they were watched anyhow: they do it again and again."""
 BUSY_SECONDS = 10.0
 """How long an import may take that went on to its limit when the same file was loaded another way."""
 
@@ -387,12 +391,17 @@ def _linger(guest: Guest, recorder: Recorder, seconds: float, step: Callable[[st
         return
     recorder.phase = "linger"
     step(f"watching {len(left)} processes that outlived their phase")
-    until = time.monotonic() + seconds
+    began = time.monotonic()
+    until = began + seconds
     while left and time.monotonic() < until:
         time.sleep(LINGER_STEP)
         left = guest.survivors()
-    for process, exe, argv in left:
-        recorder.add(events.SurvivorFound, process=process, exe=exe, argv=argv)
+        # One that has set itself a time is waited for, if that is not far: some thieves wait until nobody looks.
+        due = max((one.waits for one in left if LINGER_STEP < one.waits <= LONGEST_LINGER), default=0.0)
+        if time.monotonic() + LINGER_STEP >= until and due >= SHORTEST_WAIT:
+            until = min(until + due + 1, began + LONGEST_LINGER)
+    for one in left:
+        recorder.add(events.SurvivorFound, process=one.process, exe=one.exe, argv=one.argv)
     recorder.phase = ""
 
 

@@ -16,7 +16,7 @@ import pytest
 from sandbox import events, guest
 from sandbox.backends import Running
 from sandbox.errors import BackendError
-from sandbox.guest import Guest, LoopThread
+from sandbox.guest import Guest, LoopThread, Survivor
 from sandbox.plan import Limits, Phase
 from sandbox.recorder import Recorder
 from sandbox.streams import Peer, Stream
@@ -282,10 +282,11 @@ def test_survivors(setting: Setting) -> None:
     warden.answers[Host.SPAWN] = spawning(exited(0))
     made.run(PHASE, {}, "/")
     one = struct.pack("<I", 70) + attached(Text.EXE, b"/usr/bin/node") + attached(Text.ARGUMENT, b"node\0x.js\0")
-    two = struct.pack("<I", 71) + attached(Text.EXE, b"") + attached(Text.ARGUMENT, b"")
+    one += struct.pack("<I", 20_500)
+    two = struct.pack("<I", 71) + attached(Text.EXE, b"") + attached(Text.ARGUMENT, b"") + struct.pack("<I", 0)
     payload = one + two + struct.pack("<I", 2)
     warden.answers[Host.SURVEY] = lambda identity, _: frames.pack(Warden.SURVEYED, identity, payload)
-    assert made.survivors() == [(1, "/usr/bin/node", ["node", "x.js"]), (0, "", [])]
+    assert made.survivors() == [Survivor(1, "/usr/bin/node", ["node", "x.js"], 20.5), Survivor(0, "", [])]
     nobody = struct.pack("<I", 0)
     warden.answers[Host.SURVEY] = lambda identity, _: frames.pack(Warden.SURVEYED, identity, nobody)
     assert made.survivors() == []

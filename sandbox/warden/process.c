@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define TASKS 16384u
@@ -180,6 +181,31 @@ static void each_process(void (*each)(pid_t pid, const struct stat_line *line)) 
     closedir(dir);
 }
 
+/* Milliseconds after which an event loop that waits will go on by itself, as it asked the kernel; 0 where it waits for
+ * ever, or for something else, or does not wait. */
+static uint32_t waits(pid_t pid) {
+    char text[256];
+    ssize_t n = proc_read(pid, "syscall", text, sizeof text - 1);
+    if (n <= 0) return 0;
+    text[n] = 0;
+    char *at = text;
+    long call = strtol(at, &at, 10); /* "running" is 0, and no call that waits */
+    uint64_t args[6] = {0};
+    for (unsigned i = 0; i < 6 && *at == ' '; i++) args[i] = strtoull(at, &at, 16);
+    uint64_t asked = 0;
+    switch (call) {
+#ifdef __NR_epoll_wait
+    case __NR_epoll_wait: asked = args[3]; break;
+#endif
+#ifdef __NR_poll
+    case __NR_poll: asked = args[2]; break;
+#endif
+    case __NR_epoll_pwait: asked = args[3]; break;
+    default: break;
+    }
+    return (int32_t)(uint32_t)asked > 0 ? (uint32_t)asked : 0;
+}
+
 static uint32_t alive;
 
 static void tell(pid_t pid, const struct stat_line *line) {
@@ -191,6 +217,7 @@ static void tell(pid_t pid, const struct stat_line *line) {
     frame_string(S_EXE, text, n > 0 ? (size_t)n : 0);
     n = proc_read(pid, "cmdline", text, 1024);
     frame_string(S_ARGUMENT, text, n > 0 ? (size_t)n : 0);
+    frame_u32(waits(pid));
 }
 
 /* Who of the guest is still alive: up to 64 by name, and the count. */

@@ -159,7 +159,7 @@ def test_the_machine_is_the_personas(start: Make) -> None:
 def test_what_detached_is_found_and_gone_with_the_container(start: Make) -> None:
     guest = start()
     guest.shell("setsid sh -c 'while :; do sleep 1; done' >/dev/null 2>&1 &")
-    assert [exe.rsplit("/", 1)[-1] for _, exe, _ in guest.guest.survivors()]
+    assert [one.exe.rsplit("/", 1)[-1] for one in guest.guest.survivors()]
     guest.end()
     assert ours() == []
 

