@@ -36,10 +36,10 @@ TRUST = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_
 """Tools that bring their own certificates are pointed at the system's, as companies that inspect TLS do."""
 SENSORS = ("syscalls", "network", "witness", "gateway")
 LINGER_STEP = 0.1
-LONGEST_LINGER = 60.0
-"""Seconds for which survivors are watched that wait for a time of their own."""
 SHORTEST_WAIT = 3.0
 """A wait that is shorter would have ended while they were watched anyhow: they do it again and again."""
+LONGEST_LINGER = 60.0
+"""Seconds for which survivors are watched that wait for a time of their own."""
 BUSY_SECONDS = 10.0
 """How long an import may take that went on to its limit when the same file was loaded another way."""
 

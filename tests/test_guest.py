@@ -189,6 +189,36 @@ def test_a_phase_that_is_stopped_at_its_limit(setting: Setting) -> None:
     assert made.alive
 
 
+@pytest.mark.parametrize(
+    ("waits", "open_ended", "status"),
+    [
+        (9.0, True, "exited"),
+        (9.0, False, "timeout"),
+        (30.0, True, "timeout"),
+        (8.0, True, "timeout"),
+        (0, True, "timeout"),
+    ],
+)
+def test_a_program_that_has_set_itself_a_time_gets_it_once(
+    setting: Setting, waits: float, open_ended: bool, status: str
+) -> None:
+    made, warden = setting.start()
+    warden.answers[Host.SPAWN] = spawning()
+    warden.answers[Host.STOP] = lambda identity, _: exited(9)(identity)
+    asked: list[int] = []
+
+    def surveyed(identity: int, _payload: bytes) -> bytes:
+        asked.append(identity)
+        payload = struct.pack("<I", 70) + attached(Text.EXE, b"/x") + attached(Text.ARGUMENT, b"x\0")
+        payload += struct.pack("<II", int(waits * 1000), 1)
+        return frames.pack(Warden.SURVEYED, identity, payload) + exited(0)(1) * (status == "exited")
+
+    warden.answers[Host.SURVEY] = surveyed
+    phase = Phase(name="run", kind="run", argv=("/x",), seconds=0.1, open_ended=open_ended)
+    assert made.run(phase, {}, "/").status == status
+    assert len(asked) == open_ended
+
+
 def test_a_program_that_cannot_be_started(setting: Setting) -> None:
     made, warden = setting.start()
 
