@@ -30,8 +30,8 @@ CALL_SECONDS = 60.0
 GRACE_SECONDS = 5.0
 """How long the warden may take to answer before the guest counts as hung."""
 SHORTEST_WAIT, LONGEST_WAIT = 8.1, 20.0
-"""Seconds. V8 tidies up 8 s after it was last busy, so that is what most idle servers seem to wait for; a longer wait is
-that of one that looks after its connections."""
+"""Seconds. V8 tidies up 8 s after it was last busy, so that is what most idle servers seem to wait for; a longer wait
+is that of one that looks after its connections."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
