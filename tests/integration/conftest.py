@@ -92,7 +92,12 @@ def check_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
 def check_on(
     backend: str, fixture: Fixture, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Checked:
-    """A fixture's report and recording on one backend."""
+    """A fixture's report and recording on one backend. What is known of an image is found out once for all tests of a
+    process; every other cache is the test's own."""
+    known, own = folder.parents[1] / "images", folder / "cache" / "images"
+    known.mkdir(exist_ok=True)
+    own.parent.mkdir()
+    own.symlink_to(known)
     made = build.make(fixture.name, folder / "target")
     settings = Settings(
         backend=backend,  # type: ignore[arg-type]  # one of its values, as text

@@ -11,7 +11,7 @@ from tests.integration.command_line import Machine
 from tests.packages import build
 from tests.packages.settled import javascript
 
-pytestmark = [pytest.mark.native]
+pytestmark = [pytest.mark.native, pytest.mark.together]
 
 _IN_CI = javascript(
     """
