@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -70,6 +71,7 @@ def check(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chec
     return checked
 
 
+IMAGES = tempfile.TemporaryDirectory(prefix="images-")
 CHECKED: dict[tuple[str, str], Checked] = {}
 """What came of a fixture on a backend, by their names: one run serves the tests of both, and that they agree."""
 
@@ -94,10 +96,10 @@ def check_on(
 ) -> Checked:
     """A fixture's report and recording on one backend. What is known of an image is found out once for all tests of a
     process; every other cache is the test's own."""
-    known, own = folder.parents[1] / "images", folder / "cache" / "images"
-    known.mkdir(exist_ok=True)
-    own.parent.mkdir()
-    own.symlink_to(known)
+    own = folder / "cache" / "images"
+    if not own.exists():
+        own.parent.mkdir(exist_ok=True)
+        own.symlink_to(IMAGES.name)
     made = build.make(fixture.name, folder / "target")
     settings = Settings(
         backend=backend,  # type: ignore[arg-type]  # one of its values, as text
