@@ -103,7 +103,8 @@ def _fill(folder: Path, project: Path) -> None:
     memory = Memory(bench, lambda _: None)
     results = []
     for item in scan_items.collect(find([str(project)])[0], bench.registries).items.values():
-        artifact = locked.light(item.target) if item.target else None
+        known = (bench.cache, bench.registries, bench.tools.toolchain)
+        artifact = locked.light(item.target, *known) if item.target else None
         assert artifact is not None
         report = PackageReport(
             purl=artifact.purl, target=item.text, digest=artifact.digest, verdict="clean", coverage=Coverage()
