@@ -12,6 +12,7 @@ import pytest
 from tests.packages.catalogue import HOSTILE
 from tests.packages.fixture import Check, Fixture
 
+pytestmark = pytest.mark.together
 LEFT = [Path(place) / ".left" for place in ("/tmp", "/etc", "/root")]
 WATCHED = [Path(place) for place in ("/etc/hosts", "/etc/passwd", "/etc/ssl/certs/ca-certificates.crt")]
 SECONDS = 120
