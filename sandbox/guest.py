@@ -29,7 +29,7 @@ ALIVE_SECONDS = 10.0
 CALL_SECONDS = 60.0
 GRACE_SECONDS = 5.0
 """How long the warden may take to answer before the guest counts as hung."""
-SHORTEST_WAIT, LONGEST_WAIT = 8.1, 20.0
+SHORTEST_TIMER, LONGEST_TIMER = 8.1, 20.0
 """Seconds. V8 tidies up 8 s after it was last busy, so that is what most idle servers seem to wait for; a longer wait
 is that of one that looks after its connections."""
 
@@ -248,7 +248,7 @@ class Guest:
         except Late:
             root = self._link.roots.get(identity, 0)
             due = [one.waits for one in self.survivors() if one.process == root] if phase.open_ended else []
-            if not due or not SHORTEST_WAIT <= due[0] <= LONGEST_WAIT:
+            if not due or not SHORTEST_TIMER <= due[0] <= LONGEST_TIMER:
                 raise
         return ended.result(due[0] + 1)
 

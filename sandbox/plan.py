@@ -66,6 +66,13 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """The exit code by which alone it says that it came to its end; 0 where the usual meaning of codes holds."""
 
 
+ONLY_LOADED = (
+    "What the package does only when its functions are called, with arguments, or later than 10 s after it was loaded, "
+    "is not exercised."
+)
+"""True of every package, in every ecosystem: stands in each report."""
+
+
 def shell_phase(shell: str, base: Phase, seconds: float) -> Phase:
     """A user's terminal: a login shell reads the profile; the interactive one in it reads what those read (`~/.bashrc`
     for bash), whatever the profile does."""

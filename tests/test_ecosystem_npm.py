@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from sandbox.ecosystems.npm import ECOSYSTEM, MOST_BINS, MOST_ENTRIES, MOST_MORE_BINS
 from sandbox.errors import TargetError
-from sandbox.plan import Ecosystem, Installed, Phase, Toolchain
+from sandbox.plan import ONLY_LOADED, Ecosystem, Installed, Phase, Toolchain
 from tests.npm_artifacts import LEFT_PAD, PROJECT, TOOLS, artifact, exercise, names
 
-CALLS = "What the package does only when its functions are called, with arguments, is not exercised."
+CALLS = ONLY_LOADED
 
 
 def test_bins_run_with_help_and_without_arguments() -> None:

@@ -158,7 +158,7 @@ def test_without_a_main_entry_one_of_the_excused_has_to_load() -> None:
 
 
 def test_what_is_loaded_is_quoted() -> None:
-    manifest = {"exports": {".": "./index.js", "./it's \"q\"": "./q.js", "./a');process.exit(": "./z.js"}}
+    manifest = {"exports": {".": "./index.js", './it\'s "q"': "./q.js", "./a');process.exit(": "./z.js"}}
     phases, _notes = exercise(artifact(manifest, ("package.json", "index.js")))
     code = [phase.argv[-1] for phase in phases if phase.kind == "import"]
     assert code[0].startswith(npm.START + 'try { require("pkg") } catch (error) ')
@@ -333,3 +333,12 @@ def test_a_timer_that_lets_the_process_end_is_waited_for(body: str, fires: bool)
     code = npm.START + "require('node:fs');" + body
     ended = subprocess.run(["node", "-e", code], capture_output=True, text=True, timeout=30, check=True)
     assert ("fired" in ended.stdout) is fires
+
+
+def test_keys_that_are_no_subpaths_are_skipped_and_said() -> None:
+    phases, notes = exercise(
+        artifact({"exports": {"": "./a.js", ".": "./b.js", "node": "./c.js"}}, ("package.json", "b.js"))
+    )
+    found = names(phases)
+    assert len(found) == len(set(found))
+    assert any("2 more entry points are not imported" in note for note in notes)

@@ -45,6 +45,18 @@ def test_what_ldd_lists_is_no_program_that_is_run() -> None:
         assert rules_of(story, root) == told
 
 
+def test_only_a_shell_runs_ldd_and_only_a_loader_answers_before_it_loads() -> None:
+    story, root = by_node()
+    loader = "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+    process = story.child(root, "/usr/bin/find", ["find", "/usr/bin/ldd", "-exec", loader, f"{PROJECT}/x", ";"])
+    story.run(process, loader, [loader, f"{PROJECT}/x"])
+    assert "program_unexpected" in rules_of(story, root)
+    story, root = by_node()
+    process = story.child(root, "/usr/lib32/tool", ["tool", "--version"])
+    story.add(events.SyscallCalled, process=process, name="foreign_architecture", args=[3, 45], denied=True)
+    assert "sensor_evaded" in rules_of(story, root)
+
+
 @pytest.mark.parametrize(
     ("folder", "folders", "told"),
     [

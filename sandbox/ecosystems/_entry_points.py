@@ -144,8 +144,9 @@ class _Exports:
         self._over = 0
         self._map: dict[str, object] = {".": exports}
         if isinstance(exports, Mapping) and any(str(key).startswith(".") for key in list(exports)[:BUDGET]):
-            subpaths = [(str(key), value) for key, value in exports.items()]
-            self._over = max(0, len(subpaths) - BUDGET)
+            # Node refuses a mixture with other keys, under none of which anything can be loaded.
+            subpaths = [(str(key), value) for key, value in exports.items() if str(key).startswith(".")]
+            self._over = max(0, len(subpaths) - BUDGET) + len(exports) - len(subpaths)
             self._map = dict(subpaths[:BUDGET])
         patterns = [(key, value) for key, value in self._map.items() if "*" in key]
         self._patterns = dict([item for item in patterns if _is_sound(item[0])][:_MOST_PATTERNS])

@@ -20,7 +20,7 @@ from sandbox.ecosystems._npm_ways import rest_code, version_numbers
 from sandbox.ecosystems._npm_ways import ways_in as ways_in
 from sandbox.errors import TargetError
 from sandbox.events import ALL_TRIED, NOT_LOADED
-from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
+from sandbox.plan import ONLY_LOADED, Artifact, Installed, Phase, Toolchain, shell_phase
 
 MOST_BINS = 12
 MOST_MORE_BINS = 48
@@ -332,7 +332,7 @@ def known_limits(manifest: Mapping[str, object], files: frozenset[str], tools: T
     """What no phase shows, for this package."""
     notes = [
         "Files that no entry point loads are not exercised.",
-        "What the package does only when its functions are called, with arguments, is not exercised.",
+        ONLY_LOADED,
     ]
     systems = manifest.get("os")
     names = [systems] if isinstance(systems, str) else systems if isinstance(systems, list) else []

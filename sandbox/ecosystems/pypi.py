@@ -17,7 +17,7 @@ from sandbox.ecosystems._pypi_rest import WAIT as WAIT
 from sandbox.ecosystems._pypi_rest import rest_phases as rest_phases
 from sandbox.errors import TargetError
 from sandbox.events import NOT_LOADED
-from sandbox.plan import Artifact, Installed, Phase, Toolchain, shell_phase
+from sandbox.plan import ONLY_LOADED, Artifact, Installed, Phase, Toolchain, shell_phase
 
 MOST_MODULES = 24
 MOST_SCRIPTS = 12
@@ -165,9 +165,8 @@ class Pypi:
         imports, notes = _imports(artifact, installed, start)
         runs, more = run_phases(artifact, installed, start, project)
         inner = "Modules inside the package that it does not import itself are not exercised."
-        calls = "What the package does only when its functions are called, with arguments, is not exercised."
         shell = shell_phase(tools.shell, start, min(seconds, HELP_SECONDS))
-        return [start, *imports, *runs, shell], [*notes, *more, inner, calls]
+        return [start, *imports, *runs, shell], [*notes, *more, inner, ONLY_LOADED]
 
 
 ECOSYSTEM = Pypi()

@@ -27,8 +27,8 @@ PRIVILEGED = frozenset({"sudo", "su", "doas", "pkexec", "runuser"})
 ABOUT_ITSELF = re.compile(r"-v|-V|--version|version|version --client|--help|-h|help")
 """What asks a client of a cloud or a vault for its version or its usage, and nothing else."""
 
-ASKS_ANY = frozenset({"--version", "-version", "-V", "--help"})
-"""Asked by itself, no program does more than answer: which tools are there is what builds ask of many."""
+LOADER = re.compile(r"ld-(linux|musl)[\w.-]*\.so\.[0-9]+|ld[0-9.-]*\.so(\.[0-9]+)?")
+"""What the programs are called that load others with their libraries, and that `ldd` asks."""
 
 
 def host_of(url: str) -> str:

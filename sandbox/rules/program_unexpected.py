@@ -12,17 +12,17 @@ it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from sandbox.facts import Deed
-from sandbox.lineage import program_name
+from sandbox.lineage import SHELLS, program_name
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, grouped, listed
 from sandbox.rules._built import without_try_runs
-from sandbox.rules._names import ABOUT_ITSELF, ASKS_ANY, CARRIERS, DOWNLOADERS, PRIVILEGED
+from sandbox.rules._names import ABOUT_ITSELF, CARRIERS, DOWNLOADERS, LOADER, PRIVILEGED
 
-_LOADER = re.compile(r"ld-(linux|musl)[\w.-]*\.so\.[0-9]+|ld[0-9.-]*\.so(\.[0-9]+)?")
+_ABOUT_ITSELF = frozenset({"--version", "-version", "-V", "--help"})
+"""Asked by itself, no program does more than answer: which tools are there is what builds ask of many."""
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -56,15 +56,16 @@ def _is_about_itself(case: Case, deed: Deed) -> bool:
         return bool(ABOUT_ITSELF.fullmatch(" ".join(words)))
     if not case.facts.table.is_system(deed.subject):
         return False
-    return (len(words) == 1 and words[0] in ASKS_ANY) or _is_run_by_ldd(case, deed)
+    return (len(words) == 1 and words[0] in _ABOUT_ITSELF) or _is_run_by_ldd(case, deed)
 
 
 def _is_run_by_ldd(case: Case, deed: Deed) -> bool:
     """`ldd FILE` is a script that has the system's loaders look at the file, and list what it needs."""
     programs = deed.actor.process.programs
     before = programs[-2] if len(programs) > 1 and programs[-1] is deed.actor.program else None
-    listing = before is not None and before.argv[1:2] == ["/usr/bin/ldd"] and case.facts.table.is_system(before.exe)
-    return listing and _LOADER.fullmatch(program_name(deed.subject)) is not None
+    if before is None or before.argv[1:2] != ["/usr/bin/ldd"] or LOADER.fullmatch(program_name(deed.subject)) is None:
+        return False
+    return before.name in SHELLS and case.facts.table.is_system(before.exe)  # others take no script by that argument
 
 
 RULE = Rule(

