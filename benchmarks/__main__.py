@@ -16,6 +16,7 @@ from benchmarks import guests, scans
 from benchmarks.guests import guest, timed
 from sandbox import process
 from sandbox.gateway.policy import RegistryAnswer
+from sandbox.targets import EcosystemName
 
 NPM_PROJECT = b'{"name": "measured", "version": "1.0.0", "dependencies": {"eslint": "8.57.1", "express": "4.21.2"}}'
 """A lock file of about 170 packages, without install scripts."""
@@ -83,7 +84,9 @@ def pip_install(runs: int) -> list[Row]:
     return compared(f"pip install {PANDAS}", pairs, bare[1:])
 
 
-def in_guests(ecosystem: str, files: dict[str, bytes], command: list[str], runs: int) -> list[tuple[float, float]]:
+def in_guests(
+    ecosystem: EcosystemName, files: dict[str, bytes], command: list[str], runs: int
+) -> list[tuple[float, float]]:
     """Seconds of the same command (traced, untraced), in turn, each in a guest of its own."""
     pairs = []
     for _ in range(runs + 1):
@@ -153,7 +156,7 @@ def throughput(runs: int) -> list[Row]:
 
 def quietly(argv: list[str], folder: Path) -> None:
     """Run a command on the host; RuntimeError with what it said where it fails."""
-    done = process.run(argv, 600, cwd=str(folder))
+    done = process.run(argv, 600, cwd=folder)
     if done.code:
         raise RuntimeError(f"{' '.join(argv)}: {done.stderr.decode(errors='replace')[-400:]}")
 

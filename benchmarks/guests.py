@@ -19,6 +19,7 @@ from sandbox.guest import Outcome
 from sandbox.recorder import Recorder
 from sandbox.registries import registry_settings
 from sandbox.settings import Settings, load
+from sandbox.targets import EcosystemName
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -47,7 +48,9 @@ def tools() -> plan.Toolchain:
 
 
 @contextmanager
-def guest(ecosystem: str, files: dict[str, bytes], *, traced: bool, registry: Any = None) -> Iterator[Prepared]:
+def guest(
+    ecosystem: EcosystemName, files: dict[str, bytes], *, traced: bool, registry: Any = None
+) -> Iterator[Prepared]:
     """A guest like those of `baitbox check`, with `files` (paths in the project) planted, gone at the end."""
     settings = chosen()
     backend = pipeline.choose_backend(settings)

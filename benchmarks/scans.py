@@ -128,7 +128,7 @@ def _compared(ecosystem: str, project: Path, count: int, bare: Callable[[], None
         shutil.rmtree(store, ignore_errors=True)
         scan = partial(_run, [*base, str(project)], Path.cwd())
         other = partial(_run, [*base, "--profile", str(sheets / f"{run}"), str(project)], Path.cwd())
-        works = {"bare": bare, "anew": scan, "again": scan, "judged": other}
+        works: dict[str, Callable[[], object]] = {"bare": bare, "anew": scan, "again": scan, "judged": other}
         seconds = {what: _timed(work) for what, work in works.items()}
         if run:  # the first warmed the caches
             shares.append(seconds["anew"] / (3 * seconds["bare"] + 0.1 * count))
