@@ -40,6 +40,10 @@ class RegistryError(TargetError):
     """A registry could not be reached, or answered with something other than what was asked for."""
 
 
+class TooLargeError(RegistryError):
+    """A registry's file or document is larger than what is fetched."""
+
+
 class UnfitError(TargetError):
     """The package is there, and none of its files is for the guest's system or Python."""
 

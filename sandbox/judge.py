@@ -205,6 +205,9 @@ def lost(facts: Facts) -> Iterator[str]:
         if name not in facts.sensors:
             yield f"the sensor {shorten(name, 60)} did not start"
     for lost in facts.lost:
+        if lost.sensor == "registry":
+            yield f"a registry did not give out all that it was asked for: {shorten(lost.reason, 160)}"
+            continue
         count = f"{lost.count} records" if lost.count else "an unknown number of records"
         yield f"the sensor {shorten(lost.sensor, 60)} lost {count}: {shorten(lost.reason, 160)}"
     if facts.ended is None:

@@ -121,6 +121,8 @@ def observe(experiment: Experiment, step: Callable[[str], None]) -> str:
                 _linger(made.guest, recorder, experiment.limits.linger, step)
             except GuestGoneError as error:
                 recorder.add(events.SensorLost, sensor="guest", reason=str(error))
+            for reason in [*mirror.too_large, *(mirror.problems if installed else ())]:
+                recorder.add(events.SensorLost, sensor="registry", reason=reason)
     except BaseException:
         recorder.abandon()
         raise

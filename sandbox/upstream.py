@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sandbox.cache import STRONG, Answer, Cache
-from sandbox.errors import RegistryError, TargetError
+from sandbox.errors import RegistryError, TargetError, TooLargeError
 from sandbox.registries import Registries
 
 if TYPE_CHECKING:
@@ -182,9 +182,10 @@ class Upstream:
         for part in response.iter_raw(256 * 1024):
             size += len(part)
             if max(size, total) > limit:
-                raise RegistryError(
+                raise TooLargeError(
                     f"{place(str(response.url))} sent more than {limit // 1024**2} MiB"
-                    + (f" for {what}" if what else "")
+                    + (f" for {what}" if what else ""),
+                    "baitbox fetches no larger files: they do not fit into a guest",
                 )
             if self._closed.is_set() or time.monotonic() > deadline:
                 raise RegistryError(f"fetching from {place(str(response.url))} was given up")

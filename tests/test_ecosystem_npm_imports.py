@@ -149,6 +149,29 @@ def test_a_peer_that_is_no_peer_excuses_nothing(meta: object) -> None:
     assert needed(phases)["/react (require)"] == (True, "")
 
 
+def test_what_is_another_runtimes_or_a_pattern_matches_need_not_load() -> None:
+    exports = {
+        ".": {"browser": "./dist/web.cjs", "default": "./index.js"},
+        "./web": "./dist/web.cjs",
+        "./min": "./dist/web.min.cjs",
+        "./old": "./old.js",
+        "./both": {"require": "./dist/web.cjs", "import": "./index.js"},
+        "./plain": "./plain.js",
+        "./browser": "./plain.js",
+        "./adapters/bun.js": "./plain.js",
+        "./bundle": "./plain.js",
+        "./lib/*": "./lib/*",
+    }
+    files = ("index.js", "dist/web.cjs", "dist/web.min.cjs", "old.js", "plain.js", "lib/a.js")
+    manifest = {"exports": exports, "browser": {"./index.js": "./old.js", "fs": False}}
+    phases, notes = exercise(artifact(manifest, ("package.json", *files)))
+    assert {name.split()[0] for name, (required, _) in needed(phases).items() if not required} == {
+        "/web", "/min", "/old", "/browser", "/adapters/bun.js", "/lib/a.js",
+    }  # fmt: skip
+    assert needed(phases)["/both (require)"] == needed(phases)["/bundle (require)"] == (True, "")
+    assert any(note.startswith("6 entry points name absent files or another runtime's") for note in notes)
+
+
 def test_without_a_main_entry_one_of_the_excused_has_to_load() -> None:
     manifest = {**PEERS, "exports": {"./a": "./a.js", "./b": "./b.js"}}
     phases, _notes = exercise(artifact(manifest, ("package.json", "a.js", "b.js")))

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback_registry import JSON, Page, npm_package
 
+from sandbox import upstream
 from sandbox.cache import Cache
 from sandbox.gateway import registry as module
 from sandbox.gateway.policy import RegistryAnswer, RegistryAnswerer
@@ -199,6 +200,14 @@ def test_a_file_without_a_digest_is_not_served(pypi: Guest) -> None:
     body(pypi.get("/simple/demo/", PIP_ACCEPT))
     assert pypi.status("/files/demo-1.0.tar.gz") == 403
     assert "publishes no digest" in pypi.mirror.problems[0]
+
+
+def test_what_is_too_large_is_no_failure_of_the_registry(pypi: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    body(pypi.get("/simple/demo/", PIP_ACCEPT))
+    monkeypatch.setattr(upstream, "LARGEST_FILE", len(WHEEL) - 1)
+    assert pypi.status("/files/demo-1.0-py3-none-any.whl") == 403
+    assert pypi.mirror.problems == []
+    assert "demo-1.0-py3-none-any.whl" in pypi.mirror.too_large[0]
 
 
 def test_the_known_hosts_of_files_are_served_from_the_start(tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ def test_lost_records_are_named() -> None:
     story = installed()
     story.add(events.SensorLost, sensor="syscalls", reason="the queue was full", count=3)
     story.add(events.SensorLost, sensor="witness", reason="a watch is gone")
+    story.add(events.SensorLost, sensor="registry", reason="it sent more than 512 MiB for thing")
     found = missing(story.whole())
+    assert "a registry did not give out all that it was asked for: it sent more than 512 MiB for thing" in found
     assert "the sensor syscalls lost 3 records: the queue was full" in found
     assert "the sensor witness lost an unknown number of records: a watch is gone" in found
 

@@ -197,3 +197,34 @@ def test_secrets_that_are_asked_for(url: str, verdict: str) -> None:
     story.end(root)
     findings = judge(story.whole(), sheets("npm"), RULES).findings
     assert {one.verdict for one in findings if one.rule == "account_used"} == {verdict}
+
+
+ASKED = "git-upload-pack 'platform/price-service.git'"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "host", "clean"),
+    [
+        ("run", ["-o", "SendEnv=GIT_PROTOCOL", "git@git.made.internal", ASKED], "git.made.internal", True),
+        ("import", ["-o", "SendEnv=GIT_PROTOCOL", "git@git.made.internal", ASKED], "git.made.internal", False),
+        ("run", ["-o", "SendEnv=GIT_PROTOCOL", "git@git.made.test", ASKED], "git.made.test", False),
+        ("run", ["-o", "SendEnv=GIT_PROTOCOL", "git@git.made.internal", ASKED], "elsewhere.test", False),
+        (
+            "run", ["-o", "SendEnv=GIT_PROTOCOL", "git@git.made.internal", "git-receive-pack 'a.git'"],
+            "git.made.internal", False,
+        ),
+    ],
+)  # fmt: skip
+def test_a_command_may_have_git_fetch_from_the_projects_own_remote(
+    kind: str, words: list[str], host: str, clean: bool
+) -> None:
+    story = installed()
+    root = story.begin(f"{kind}:thing", kind, ["/usr/bin/node", f"{PROJECT}/node_modules/.bin/thing"])
+    story.script(root)
+    git = story.child(root, "/usr/bin/git", ["git", "fetch"])
+    ssh = story.child(git, "/usr/bin/ssh", ["/usr/bin/ssh", *words])
+    story.read(ssh, f"{HOME}/.ssh/id_ed25519")
+    where = {"protocol": "tcp", "address": "198.18.0.9", "port": 22, "host": host}
+    story.add(events.ConnectionOpened, process=ssh, connection=1, **where)
+    story.add(events.DataSent, process=ssh, connection=1, data=b"SSH-2.0-made", size=40)
+    assert (rules_of(story, root) == set()) is clean

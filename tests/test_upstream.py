@@ -17,7 +17,7 @@ from loopback_registry import LoopbackRegistry, Page, running
 
 from sandbox import upstream as module
 from sandbox.cache import Cache
-from sandbox.errors import RegistryError, TargetError
+from sandbox.errors import RegistryError, TargetError, TooLargeError
 from sandbox.registries import Credential, Registries, Registry
 from sandbox.upstream import NotFoundError, Upstream
 
@@ -212,7 +212,7 @@ def test_too_much_is_refused(
     registry: LoopbackRegistry, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LARGEST_FILE", 1000)
-    with pytest.raises(RegistryError, match="more than 0 MiB for file 1"):
+    with pytest.raises(TooLargeError, match="more than 0 MiB for file 1"):
         upstream.file(registry.url + "file", FILE, "file 1")
 
 

@@ -44,6 +44,8 @@ def fires(package: str, path: str, kind: str = "run", change: str = "", mode: in
         ("tile-press-cli", "~/.config/tile-press/settings.toml", ""),
         ("@tile-press/cli", "~/.tile-press/config.json", ""),
         ("@scope/tile-press", "~/.local/share/tile-press/state", ""),
+        ("tile-press", "~/.tile-pressrc", ""),
+        ("tile-press", "~/.tile_press.log", ""),
     ],
 )
 def test_a_command_keeps_its_settings_in_a_folder_of_its_name(package: str, path: str, change: str) -> None:
@@ -60,6 +62,8 @@ def test_a_command_keeps_its_settings_in_a_folder_of_its_name(package: str, path
     [
         ("tile-press", "~/.tile-press", ""),
         ("tile-press", "~/.tile-press/next.js", ""),
+        ("tile-press", "~/.tile-pressrc.js", ""),
+        ("press", "~/.tile-pressrc", ""),
         ("tile-press", "~/.tile-press/next.py", ""),
         ("tile-press", "~/.tile-press/config.json.sh", ""),
         ("tile-press", "~/.tile-press/run.service", ""),
@@ -73,6 +77,35 @@ def test_a_command_keeps_its_settings_in_a_folder_of_its_name(package: str, path
 )
 def test_what_is_no_setting_of_its_own_is_still_told(package: str, path: str, change: str) -> None:
     assert fires(package, path.replace("~", HOME), change=change)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "path", "told"),
+    [
+        (".venv/lib/python3.11/site-packages/tilepress/__init__.py", "~/.config/tilepress/tilepressrc.json", False),
+        (".venv/lib/python3.11/site-packages/tilepress.py", "~/.tilepress/settings.json", False),
+        ("node_modules/@tile/press/index.js", "~/.config/tile/settings.json", False),
+        ("node_modules/tile-press/index.js", "~/.config/tile_press/settings.json", False),
+        ("node_modules/tile-press/index.js", "~/.config/tile_press/next.js", True),
+        ("src/tilepress.py", "~/.tilepress/settings.json", True),
+        ("node_modules/git/index.js", "~/.config/git/settings.json", True),
+    ],
+)
+@pytest.mark.parametrize("same", [True, False])
+def test_a_dependency_that_was_loaded_keeps_settings_too(loaded: str, path: str, told: bool, same: bool) -> None:
+    story = installed(package="other", planted=[events.PlantedFile("aws", f"{HOME}/.aws/credentials")])
+    root = story.begin("import:other", "import", ["/usr/bin/node", "-e", "1"])
+    story.read(root, f"{HOME}/project/{loaded}")
+    story.read(root if same else story.fork(root), path.replace("~", HOME), "write", created=True)
+    findings = judge(story.end(root).whole(), sheets(), RULES).findings
+    assert bool(findings) is (told or not same)
+
+
+def test_what_holds_planted_files_is_nobodys_settings() -> None:
+    story = installed(package="tile", planted=[events.PlantedFile("tile", f"{HOME}/.tilerc/token")])
+    root = story.begin("it", "run", ["/usr/bin/node", "x"])
+    story.add(events.FileChanged, process=root, path=f"{HOME}/.tilerc", change="truncated")
+    assert judge(story.end(root).whole(), sheets(), RULES).findings
 
 
 def test_a_file_that_is_made_a_program_is_told() -> None:

@@ -22,7 +22,7 @@ import msgspec
 
 from sandbox import packuments, simple_index
 from sandbox.cache import STRONG, Answer, Cache
-from sandbox.errors import BaitboxError, RegistryError
+from sandbox.errors import BaitboxError, RegistryError, TooLargeError
 from sandbox.fetch import PACKUMENT_TYPE, PACKUMENT_TYPES, SIMPLE_TYPES, packument_url, page_url
 from sandbox.gateway.policy import RegistryAnswer
 from sandbox.gateway.routes import (
@@ -61,8 +61,9 @@ class _Refused(Exception):
 
 
 class Mirror:
-    """One guest's view of its registries. `problems` are upstream failures, which are not the package's fault;
-    `refused` is what was not passed on; `served` maps the digest of every package given out to its address."""
+    """One guest's view of its registries. `problems` are upstream failures, which are not the package's fault, and
+    `too_large` is what is never fetched; `refused` is what was not passed on; `served` maps the digest of every package
+    given out to its address."""
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Mirror:
         upstream: Upstream | None = None,
     ) -> None:
         self.problems: list[str] = []
+        self.too_large: list[str] = []
         self.refused: list[str] = []
         self.served: dict[str, str] = {}
         self._cache = cache
@@ -139,7 +141,7 @@ class Mirror:
         except NotFoundError:
             return _plain(404, "Not Found")
         except (BaitboxError, ValueError, OSError) as error:
-            _note(self.problems, str(error))
+            _note(self.too_large if isinstance(error, TooLargeError) else self.problems, str(error))
             # Not a 5xx, which npm and pip ask for again for a minute and more: we have done that.
             return _plain(403, "Forbidden")
 

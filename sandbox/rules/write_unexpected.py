@@ -2,9 +2,10 @@
 
 What: a package made or changed files at home or in the system, outside temporary folders and the caches that
 profiles know; or, while it was installed or imported, in the project outside what is installed there. A command that
-is run or a module that is loaded keeps its settings in a folder with its own name, its command's or its module's
-(`~/.thing`, `~/.config/thing`), and a history (`~/.thing_history`): that is none, unless the folder holds planted
-files, or what is put there is a program by its name or its mode.
+is run or a module that is loaded keeps its settings in a folder with its own name, its command's or its module's, or
+that of a dependency which it has loaded (`~/.thing`, `~/.config/thing`), or in a file of that name (`~/.thingrc`,
+`~/.thing_history`, `~/.thing.log`): that is none, unless it is planted or holds what is, or what is put there is a
+program by its name or its mode.
 Why it matters: it is how state, payloads and loot are kept for later. Honest packages keep settings there,
 so it is suspicious and no more.
 What to do: look at what was written. A profile entry with the folder and the reason makes it ordinary.
@@ -16,8 +17,10 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 
 from sandbox.facts import Deed
+from sandbox.lineage import Actor
 from sandbox.report import Finding
 from sandbox.rules import Case, Rule, _places, grouped, listed
 
@@ -43,6 +46,8 @@ _INSTALLED = re.compile(
     r"node_modules(/|$)|\.venv(/(bin(/.*)?|pyvenv\.cfg|lib(64)?(/python[^/]*(/site-packages(/.*)?)?)?)?)?$", re.DOTALL
 )
 """Where, in the project, another rule says what is a package's own and what is not."""
+_LOADED = re.compile(r".*/(?:site-packages|node_modules)/((?:@[^/]+/)?[^/]+?)(?:\.[^/]*)?(?:/.*)?", re.DOTALL)
+"""A file of an installed package's or module's: `.../site-packages/thing.py`, `.../node_modules/@thing/core/x.js`."""
 _MADE = ("made", "linked", "symlinked", "renamed", "truncated", "mode", "owner")
 
 
@@ -88,8 +93,9 @@ def _is_settings(case: Case, deed: Deed, names: _Names) -> bool:
         return False
     if deed.method in ("linked", "symlinked") or (deed.method == "mode" and deed.event.mode & 0o111):
         return False
-    for name in names.of(deed.actor.package):
-        if re.fullmatch(rf"/\.{re.escape(name)}[_-]?history(-[0-9]*(\.tmp)?)?", path.removeprefix(case.header.home)):
+    for name in names.of(deed.actor):
+        own = rf"/\.{re.escape(name)}([_-]?history(-[0-9]*(\.tmp)?)?|rc|\.log)"
+        if re.fullmatch(own, path.removeprefix(case.header.home)) and path not in case.facts.watched:
             return True
         for place in _SETTINGS:
             folder = f"{case.header.home}{place}{name}"
@@ -102,29 +108,47 @@ def _is_settings(case: Case, deed: Deed, names: _Names) -> bool:
 
 class _Names:
     """What each package's program is called: `@thing/cli` and `thing-cli` are `thing`, whatever stands between the
-    words; and what its commands and modules are called, but for names of programs that everybody has."""
+    words; what its commands and modules are called, and the packages of which its process opened a file. No names of
+    programs that everybody has."""
 
     def __init__(self, case: Case) -> None:
+        self._opened = case.facts.opened
         self._exercised: dict[str, set[str]] = defaultdict(set)
-        self._known: dict[str, set[str]] = {}
+        self._known: dict[tuple[str, int], set[str]] = {}
         for phase in case.facts.planned:
             called = _EXERCISED.fullmatch(phase.name) if phase.kind in ("run", "import") else None
             if called is not None:
                 self._exercised[phase.package or case.header.package].add(called[1].lower())
 
-    def of(self, package: str) -> set[str]:
-        """The names of one package's."""
-        if package not in self._known:
-            scope, _, name = package.lower().removeprefix("@").rpartition("/")
-            own = {scope, name, name.removesuffix("-cli")} if scope else {name, name.removesuffix("-cli")}
+    def of(self, actor: Actor) -> set[str]:
+        """The names of one package's, and of what one process loaded."""
+        key = (actor.package, actor.process.serial)
+        if key not in self._known:
+            own = _called(actor.package)
+            loaded = {name for package in self._loaded[actor.process.serial] for name in _called(package)}
             spelt = {
                 re.sub(r"[-_.]+", between, one)
-                for one in own | self._exercised.get(package, set())
+                for one in own | loaded | self._exercised.get(actor.package, set())
                 for between in ("-", "_", ".", "")
             }
             found = own | (spelt - _OTHERS)
-            self._known[package] = {one for one in found if len(one) > 2 and one not in ("cli", "config", "local")}
-        return self._known[package]
+            self._known[key] = {one for one in found if len(one) > 2 and one not in ("cli", "config", "local")}
+        return self._known[key]
+
+    @cached_property
+    def _loaded(self) -> dict[int, set[str]]:
+        """By the serials of processes, the packages of which each opened a file for reading."""
+        found: dict[int, set[str]] = defaultdict(set)
+        for path, access, actor, _ in self._opened:
+            file = _LOADED.fullmatch(path) if access == "read" else None
+            if file is not None:
+                found[actor.process.serial].add(file[1])
+        return found
+
+
+def _called(package: str) -> set[str]:
+    scope, _, name = package.lower().removeprefix("@").rpartition("/")
+    return {scope, name, name.removesuffix("-cli")} - {""}
 
 
 RULE = Rule(
