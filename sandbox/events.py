@@ -293,8 +293,8 @@ class SensorStarted(Event, frozen=True, kw_only=True, tag="sensor.started"):
 
 
 class SensorLost(Event, frozen=True, kw_only=True, tag="sensor.lost"):
-    """A sensor missed something: `count` records (0: unknown number); or, as sensor `registry`, what was asked for there
-    was not given out. Never clean after this."""
+    """A sensor missed something: `count` records (0: unknown number). As sensor `registry`: something that was asked
+    for there was not given out. Never clean after this."""
 
     sensor: str
     reason: str

@@ -255,7 +255,8 @@ def test_no_file_of_the_others_keeps_the_next_from_being_loaded(tmp_path: Path) 
     texts = {
         "raises.js": "throw 1", "ends.js": "process.exit(0)", "later.js": "setTimeout(() => { throw 2 }, 1)",
         "rejects.mjs": "await Promise.reject(3)", "waits.mjs": "await new Promise(() => {})", "gone.js": "",
-        "busy.js": "setInterval(() => {}, 100)", "last.cjs": "console.log('last', process.execArgv.length)",
+        "busy.js": "setInterval(() => {}, 100)",
+        "last.cjs": "console.log('last', process.execArgv.length, process.argv[1])",
     }  # fmt: skip
     folder = tmp_path / "node_modules/@s/pkg"
     folder.mkdir(parents=True)
@@ -264,7 +265,7 @@ def test_no_file_of_the_others_keeps_the_next_from_being_loaded(tmp_path: Path) 
             (folder / name).write_text(text)
     code = rest_code("@s/pkg", list(texts))
     done = subprocess.run(["node", "-e", code], cwd=tmp_path, capture_output=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (ALL_TRIED, b"last 0\n"), done.stderr
+    assert (done.returncode, done.stdout) == (ALL_TRIED, f"last 0 {tmp_path}/index.js\n".encode()), done.stderr
 
 
 def test_data_and_closed_entry_points_are_said() -> None:
@@ -356,6 +357,19 @@ def test_a_timer_that_lets_the_process_end_is_waited_for(body: str, fires: bool)
     code = npm.START + "require('node:fs');" + body
     ended = subprocess.run(["node", "-e", code], capture_output=True, text=True, timeout=30, check=True)
     assert ("fired" in ended.stdout) is fires
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
+@pytest.mark.parametrize("mode", [[], ["--input-type=module"]])
+def test_a_module_that_starts_its_program_anew_finds_no_input_to_run(mode: list[str], tmp_path: Path) -> None:
+    again = (
+        "import('node:child_process').then(c => "
+        "c.spawnSync(process.argv[0], process.argv.slice(1), {stdio: 'inherit'}))"
+    )
+    command = ["node", *mode, "-e", npm.START + again]
+    text = b"console.log('ran')"
+    ended = subprocess.run(command, cwd=tmp_path, input=text, capture_output=True, timeout=30, check=True)
+    assert (ended.stdout, b"Cannot find module" in ended.stderr) == (b"", True)
 
 
 def test_keys_that_are_no_subpaths_are_skipped_and_said() -> None:

@@ -112,6 +112,14 @@ def test_a_single_module() -> None:
         (wheel("thing", "lib/__init__.py", "tests/__init__.py"), {"lib": (True, False), "tests": (False, False)}),
         (wheel("thing", "docs/__init__.py", "tests/__init__.py"), {"docs": (False, True), "tests": (False, True)}),
         (wheel("tests", "tests/__init__.py"), {"tests": (True, False)}),
+        (
+            wheel("thing", "lib/__init__.py", "_plug.py", scripts={"pytest11": {"thing": "_plug:hook"}}),
+            {"lib": (True, False), "_plug": (False, False)},
+        ),
+        (
+            wheel("plug", "plug/__init__.py", "more.py", scripts={"pytest11": {"a": "plug", "b": "more.sub"}}),
+            {"plug": (True, False), "more": (True, False), "plug (others)": (True, False)},
+        ),
         (wheel("ext", "ext.abi3.so"), {"ext": (True, False)}),
         (wheel("bare", "bare.pyc"), {"bare": (True, False)}),
         (wheel("types-requests", "requests-stubs/__init__.pyi"), {}),

@@ -45,6 +45,7 @@ def fires(package: str, path: str, kind: str = "run", change: str = "", mode: in
         ("@tile-press/cli", "~/.tile-press/config.json", ""),
         ("@scope/tile-press", "~/.local/share/tile-press/state", ""),
         ("tile-press", "~/.tile-pressrc", ""),
+        ("@tx/press", "~/.tx/state.db", ""),
         ("tile-press", "~/.tile_press.log", ""),
     ],
 )

@@ -27,7 +27,7 @@ _ELSEWHERE = re.compile(r"[/_-](?:browsers?|deno|bun|react-native|workerd|cloudf
 _LOADABLE = (".js", ".cjs", ".mjs", ".node", ".json")
 
 START = """\
-process.execArgv = []; {
+process.execArgv = []; process.argv[1] ??= process.cwd() + "/index.js"; {
   const timer = setTimeout(() => 0), { unref } = Object.getPrototypeOf(timer); clearTimeout(timer); let last = 0;
   Object.getPrototypeOf(timer).unref = function () {
     if (this._repeat === null && this._idleTimeout <= 10000)
@@ -39,11 +39,12 @@ process.execArgv = []; {
   });
 } """
 """What stands before every program that loads a package. Children and workers take over how this one was told what to
-run, and must not run it again. A timer that does not keep a program alive (`unref`) fires in the program that uses the
+run, and must not run it again; a program that starts itself anew (`argv.slice(1)`) is not to be one that reads its
+input. A timer that does not keep a program alive (`unref`) fires in the program that uses the
 package: it is waited for, where it is due within ten seconds."""
 
 _REST = """
-process.execArgv = [];
+process.execArgv = []; process.argv[1] ??= process.cwd() + "/index.js";
 const exit = process.reallyExit.bind(process), until = Date.now() + 30000;
 process.exit = process.reallyExit = () => { throw new Error("not now") };
 for (const kind of ["uncaughtException", "unhandledRejection"]) process.on(kind, () => {});

@@ -35,11 +35,13 @@ _PLAIN = re.compile(
 )
 """Names of files that hold settings, logs or state, and of such files before they are put in their place."""
 _OTHERS = frozenset({
-    "autostart", "aws", "bash", "bun", "cargo", "claude", "code", "codex", "cursor", "docker", "emacs", "environment",
-    "fish", "gcloud", "gemini", "git", "gnupg", "gtk", "kube", "kubectl", "mozilla", "node", "npm", "nvim", "pip",
-    "pnpm", "poetry", "python", "ssh", "systemd", "tmux", "twine", "uv", "vim", "yarn", "zsh",
+    "autostart", "aws", "az", "bash", "bun", "cargo", "cf", "claude", "code", "codex", "cursor", "docker", "emacs",
+    "environment", "fish", "fs", "gcloud", "gemini", "gh", "git", "gnupg", "go", "gtk", "hg", "js", "kube", "kubectl",
+    "mozilla", "node", "npm", "nvim", "op", "os", "pip", "pnpm", "poetry", "ps", "py", "python", "sh", "ssh", "systemd",
+    "tmux", "ts", "twine", "uv", "vi", "vim", "yarn", "zsh",
 })  # fmt: skip
 """What a command or module may be called and settings of that name are still somebody else's."""
+_NOBODYS = frozenset({"", "cli", "config", "local"})
 _EXERCISED = re.compile(r"(?:run|import):([A-Za-z0-9][\w-]*)(?:[ .].*)?")
 """A phase that runs a command (`run:thing --help`) or loads a module (`import:thing.sub`)."""
 _INSTALLED = re.compile(
@@ -132,7 +134,7 @@ class _Names:
                 for between in ("-", "_", ".", "")
             }
             found = own | (spelt - _OTHERS)
-            self._known[key] = {one for one in found if len(one) > 2 and one not in ("cli", "config", "local")}
+            self._known[key] = {one for one in found if len(one) > 2 or one in spelt - _OTHERS} - _NOBODYS
         return self._known[key]
 
     @cached_property
