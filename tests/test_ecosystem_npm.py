@@ -6,10 +6,12 @@ import json
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox.ecosystems import npm
 from sandbox.ecosystems.npm import ECOSYSTEM, MOST_BINS, MOST_ENTRIES, MOST_MORE_BINS
 from sandbox.errors import TargetError
 from sandbox.plan import ONLY_LOADED, Ecosystem, Installed, Phase, Toolchain
@@ -253,3 +255,26 @@ def test_what_is_for_another_system_has_no_excuse_for_not_loading(main: str) -> 
     imports = [phase for phase in phases if phase.kind == "import"]
     assert imports
     assert all(phase.required or phase.either for phase in imports)
+
+
+@pytest.mark.parametrize(
+    ("engines", "asked"),
+    [
+        ({"node": ">=22.19"}, ">=22.19"),
+        ({"node": ">= 20"}, ""),
+        ({"node": ">=20.19.0"}, ">=20.19.0"),
+        ({"node": "^18 || >=22"}, "^18 || >=22"),
+        ({"node": "^18.0.0 || ^20.3.0"}, ""),
+        ({"node": "*"}, ""),
+        ({"node": "what"}, ""),
+        ({"node": 7}, "7"),
+        ({"node": ">=\x1b[2J99"}, ""),
+        ({"npm": ">=99"}, ""),
+        ([">=99"], ""),
+    ],
+)
+def test_a_version_of_node_that_is_not_here_is_said(engines: object, asked: str) -> None:
+    assert npm.wants_node({"engines": engines}, "20.3.1") == asked
+    tools = msgspec.structs.replace(TOOLS, node_version="20.3.1")
+    _phases, notes = exercise(artifact({"engines": engines, "main": "x.js"}, ("package.json", "x.js")), tools)
+    assert (f"The package asks for Node {asked}, and the guest has 20.3.1: it may not load." in notes) is bool(asked)

@@ -341,6 +341,26 @@ def known_limits(manifest: Mapping[str, object], files: frozenset[str], tools: T
         notes.append("The package says that it is not for Linux: what it does elsewhere is not exercised.")
     if "browser" in manifest:
         notes.append("The package has a browser build, which is not exercised.")
+    wanted = wants_node(manifest, tools.node_version)
+    if wanted:
+        notes.append(f"The package asks for Node {wanted}, and the guest has {tools.node_version}: it may not load.")
     if "binding.gyp" in files and "npm_config_nodedir" not in tools.environment:
         notes.append("Node's headers are not installed here, so the package's native addon cannot be built.")
     return notes
+
+
+def wants_node(manifest: Mapping[str, object], version: str) -> str:
+    """The range of Node's versions that the package asks for (`engines`), where `version` is none of them; else ""."""
+    engines = manifest.get("engines")
+    wanted = str(engines.get("node") or "").strip() if isinstance(engines, Mapping) else ""
+    if not version or not wanted or len(wanted) > 60 or not wanted.isprintable():
+        return ""
+    least = re.fullmatch(r">=\s*v?(\d{1,4}(?:\.\d{1,4}){0,2})", wanted)
+    if least is not None:
+        return wanted if version_numbers(version) < version_numbers(least[1]) else ""
+    from semantic_version import NpmSpec, Version  # 50 ms that most packages do without
+
+    try:
+        return "" if Version(version) in NpmSpec(wanted) else wanted
+    except ValueError:
+        return ""
