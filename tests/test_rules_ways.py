@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from sandbox import events
+from sandbox import sheets as sheets_module
 from sandbox.judge import judge
 from tests.recording import HOME, PROJECT, installed
 from tests.stories import RULES, asks, by_node, rules_of, sheets
@@ -197,6 +198,26 @@ def test_secrets_that_are_asked_for(url: str, verdict: str) -> None:
     story.end(root)
     findings = judge(story.whole(), sheets("npm"), RULES).findings
     assert {one.verdict for one in findings if one.rule == "account_used"} == {verdict}
+
+
+@pytest.mark.parametrize(
+    ("package", "url", "told"),
+    [
+        ("client", "https://oauth2.googleapis.com/tokeninfo", False),
+        ("client", "https://oauth2.googleapis.com/revoke", True),
+        ("other", "https://oauth2.googleapis.com/tokeninfo", True),
+    ],
+)
+def test_a_client_of_a_service_logs_in_there(package: str, url: str, told: bool) -> None:
+    asked = sheets_module.Expectation(why="x", request=("https://oauth2.googleapis.com/tokeninfo",), phases=("run",))
+    own = {"packages/npm/client": sheets_module.Sheet(about="x", extends="npm", expect=(asked,))}
+    story = installed(package=package)
+    root = story.begin("run:client", "run", ["/usr/bin/node", f"{PROJECT}/node_modules/.bin/client"])
+    asks(story, root, "GET", url)
+    story.add(events.EndpointAsked, process=root, connection=1, decoy="gcp", url=url)
+    story.end(root)
+    findings = judge(story.whole(), sheets("npm").with_sheets(own), RULES).findings
+    assert ("account_used" in {one.rule for one in findings}) is told
 
 
 ASKED = "git-upload-pack 'platform/price-service.git'"

@@ -4,7 +4,8 @@ What: a request to an interface that tells about, or acts in, an account of the 
 repositories, make one, list my tokens), at a service that bait was planted for.
 Why it matters: thieves test what they stole, and make public repositories to leave it in. Where the request
 bore a planted token it is theft in the act: malicious. So is asking a cluster or a vault for its secrets while a
-package is installed or loaded.
+package is installed or loaded. A request that the package's own profile names is the login of the service's own
+client; where a token may go is for the profile to say apart.
 What to do: do not install; where it ran outside, look for repositories, tokens and packages made in your
 name.
 """
@@ -26,7 +27,11 @@ _SECRETS = re.compile(r"/(?:api/v1/(?:namespaces/[^/]+/)?secrets|v1/(?:secrets?|
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package and phase that used an account."""
     deeds = []
+    own = {(deed.subject, deed.phase, deed.actor.package) for deed, entry in case.judged.explained
+           if deed.verb == "request" and entry.is_own}  # fmt: skip
     for line, event, connection in case.facts.asked:
+        if (event.url, event.phase, connection.actor.package) in own:
+            continue
         if not metadata_asked.is_metadata(host_of(event.url)) and connection.actor.role != "installer":
             deed = case.deed("ask", line, event, connection.actor, subject=event.url, decoy=event.decoy)
             deeds.append((deed, bool(connection.sent_decoys)))
