@@ -99,8 +99,10 @@ def _runs(case: Case) -> Iterator[tuple[Deed, tuple[str, ...]]]:
     started = {(actor.process.serial, actor.program.requested or actor.program.exe)
                for _, _, actor in case.facts.programs if actor.program is not None}  # fmt: skip
     for line, event, actor in case.facts.attempts:
-        if (actor.process.serial, event.path) not in started:
-            yield _deed(case, line, event, actor, " ".join(event.argv[1:])), (program_name(event.path),)
+        deed = _deed(case, line, event, actor, " ".join(event.argv[1:]))
+        run = msgspec.structs.replace(deed, subject=event.path)
+        if (actor.process.serial, event.path) not in started and not case.judged.is_own_habit(run):
+            yield deed, (program_name(event.path),)
 
 
 def _is_exercised(case: Case, actor: Actor) -> bool:
