@@ -40,11 +40,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_d
 
 class PlannedPhase(msgspec.Struct, frozen=True):
     """A phase that the plan wants; coverage is judged against it. `required` phases must end with exit code 0 to
-    count as run; the others only have to have run (a `--help` may exit 1), being stopped at their limit included
-    where `open_ended`. An import counts as run unless it says NOT_LOADED. Phases with the same non-empty `either` load
-    the same file: one that ran is enough. Where several packages are installed together, `package` and `version` are
-    the one that the phase exercises (empty: all of them), and `complete` the exit code by which alone it says that it
-    came to its end."""
+    count as run (an import: not with NOT_LOADED); the others only have to have run, being stopped at their limit
+    included where `open_ended`. Phases with the same non-empty `either` load the same file: one that ran is enough, and
+    a `fallback` is run only where the others raised. Where several packages are installed together, `package` and
+    `version` are the one that the phase exercises (empty: all of them), and `complete` the exit code by which alone it
+    says that it came to its end."""
 
     name: str
     kind: str
@@ -54,6 +54,7 @@ class PlannedPhase(msgspec.Struct, frozen=True):
     package: str = ""
     version: str = ""
     complete: int = 0
+    fallback: bool = False
 
 
 class PhasesPlanned(Event, frozen=True, kw_only=True, tag="phases.planned"):
@@ -293,8 +294,7 @@ class SensorStarted(Event, frozen=True, kw_only=True, tag="sensor.started"):
 
 
 class SensorLost(Event, frozen=True, kw_only=True, tag="sensor.lost"):
-    """A sensor missed something: `count` records (0: unknown number). As sensor `registry`: something that was asked
-    for there was not given out. Never clean after this."""
+    """A sensor missed `count` records (0: unknown), or a `registry` did not give what it was asked for. Never clean."""
 
     sensor: str
     reason: str

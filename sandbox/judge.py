@@ -148,6 +148,9 @@ def _coverage(facts: Facts, expectations: Expectations) -> tuple[list[PhaseCover
     allowed: list[str] = []
     groups: dict[str, list[bool]] = {}
     for planned in facts.planned:
+        if planned.fallback and planned.name not in started:
+            groups.setdefault(planned.either, [])
+            continue  # no need of it, or what it stands in for says what went wrong
         end = facts.phase_ends.get(planned.name)
         coverage, counts = phase(planned, planned.name in started, end, facts.header.persona)
         phases.append(coverage)
@@ -168,7 +171,8 @@ def _coverage(facts: Facts, expectations: Expectations) -> tuple[list[PhaseCover
 
 def _unsuccessful(facts: Facts, name: str) -> str:
     """Of a group of imports of which none succeeded: that it went on for too long, or what the first one printed."""
-    group = [planned.name for planned in facts.planned if planned.either == name]
+    planned = [one for one in facts.planned if one.either == name]
+    group = [one.name for one in planned if not one.fallback or one.name in facts.phase_ends]
     ends = [facts.phase_ends[phase] for phase in group if phase in facts.phase_ends]
     busy = max((end.seconds for end in ends if end.status == "timeout"), default=0.0)
     if busy:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -238,7 +237,7 @@ def _header(experiment: Experiment, scene: Scene, registries: list[str]) -> even
 def _planned(phase: plan.Phase) -> events.PlannedPhase:
     return events.PlannedPhase(
         phase.name, phase.kind, phase.required, phase.open_ended, phase.either, phase.package, phase.version,
-        phase.complete,
+        phase.complete, phase.fallback,
     )  # fmt: skip
 
 
@@ -372,16 +371,26 @@ def _exercise(experiment: Experiment, made: World, recorder: Recorder, step: Cal
     if experiment.members:
         run_all(phases, partial(run_phase, experiment, made), lambda: guest.alive, step)
         return
-    busy = set()
+    _one_by_one(experiment, made, phases, step)
+
+
+def _one_by_one(experiment: Experiment, made: World, phases: list[plan.Phase], step: Callable[[str], None]) -> None:
+    """Run phases in turn; of those that load the same file, a fallback only where the others raised."""
+    busy, settled = set(), set()
     for phase in phases:
-        if not guest.alive:
+        if not made.guest.alive:
             break
+        if phase.fallback and phase.either in settled:
+            continue
         step(phase.name)
         if phase.either in busy:
             # Another way to the same file went on to its limit: so will this one.
             phase = msgspec.structs.replace(phase, seconds=min(phase.seconds, BUSY_SECONDS))
-        if run_phase(experiment, made, phase).status == "timeout" and phase.either and phase.required:
+        outcome = run_phase(experiment, made, phase)
+        if outcome.status == "timeout" and phase.either and phase.required:
             busy.add(phase.either)
+        if outcome.status != "exited" or outcome.code != events.NOT_LOADED:
+            settled.add(phase.either)
 
 
 def _linger(guest: Guest, recorder: Recorder, seconds: float, step: Callable[[str], None]) -> None:
@@ -405,13 +414,3 @@ def _linger(guest: Guest, recorder: Recorder, seconds: float, step: Callable[[st
     for one in left:
         recorder.add(events.SurvivorFound, process=one.process, exe=one.exe, argv=one.argv)
     recorder.phase = ""
-
-
-def file_name(artifact: plan.Artifact, who: persona.Persona) -> str:
-    """A recording's file name: the package's words, and nothing else of it. One that is no registry's may bear any
-    name, so a part of its digest tells it from others."""
-    words = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{artifact.ecosystem}-{artifact.name}-{artifact.version}").strip("-.")
-    own = f"-{artifact.digest.rpartition(':')[2][:8]}" if artifact.upload and artifact.digest else ""
-    return f"{words[:120]}{own}-{who.id}.jsonl"
-
-

@@ -30,6 +30,7 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
     """Run one package among bait and judge what it did. Raises BaitboxError where that cannot be done."""
     from sandbox import fetch, reuse
     from sandbox.cache import Cache
+    from sandbox.recorder import file_name
     from sandbox.registries import registry_settings
 
     target = asked if isinstance(asked, Target) else Target.parse(asked, sdist=settings.sdist)
@@ -52,7 +53,7 @@ def check(asked: str | Target, settings: Settings, progress: Progress) -> Packag
     if stored is not None:
         return msgspec.structs.replace(stored, target=target.text)
 
-    from sandbox.observe import Experiment, file_name, observe  # the guest's half of baitbox: 0.2 s to import
+    from sandbox.observe import Experiment, observe  # the guest's half of baitbox: 0.2 s to import
 
     preload("judge", "rules", "reporters.terminal")
     for persona in who:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox import events
 from sandbox.errors import BackendError
+
+if TYPE_CHECKING:
+    from sandbox.persona import Persona
+    from sandbox.plan import Artifact
 
 LINGER = "linger"
 """The phase of what goes on when its own is over."""
@@ -125,3 +130,13 @@ class Recorder:
             f"the recording{'' if nameless else f' {self.path}'} cannot be written: {error.strerror or error}",
             f"free some disk space, or choose another place with {place}",
         )
+
+
+def file_name(artifact: Artifact, who: Persona) -> str:
+    """A recording's file name: the package's words, and nothing else of it. One that is no registry's may bear any
+    name, so a part of its digest tells it from others."""
+    words = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{artifact.ecosystem}-{artifact.name}-{artifact.version}").strip("-.")
+    own = f"-{artifact.digest.rpartition(':')[2][:8]}" if artifact.upload and artifact.digest else ""
+    return f"{words[:120]}{own}-{who.id}.jsonl"
+
+

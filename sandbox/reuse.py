@@ -84,7 +84,7 @@ def memory(
 
 
 def _file_names(artifact: Artifact, who: Sequence[Persona]) -> dict[str, str]:
-    from sandbox.observe import file_name  # slow to import, and not needed for a result without recordings
+    from sandbox.recorder import file_name  # not needed for a result without recordings
 
     return {persona.id: file_name(artifact, persona) for persona in who}
 

@@ -39,7 +39,9 @@ def artifact(
 def exercise(
     item: Artifact, tools: Toolchain = TOOLS, installed: Installed | None = None
 ) -> tuple[list[Phase], list[str]]:
-    return ECOSYSTEM.exercise(item, installed or Installed(), tools, PROJECT, 60.0)
+    """The phases and notes; without those in a page, which are tried only where others raise."""
+    phases, notes = ECOSYSTEM.exercise(item, installed or Installed(), tools, PROJECT, 60.0)
+    return [phase for phase in phases if not phase.fallback], notes
 
 
 def names(phases: list[Phase]) -> list[str]:

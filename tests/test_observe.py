@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox import observe, pipeline, plan
+from sandbox import observe, pipeline, plan, recorder
 from sandbox.bait import Bait, Endpoint, Person, Token
 from sandbox.guest import Outcome
 from sandbox.plan import Phase
@@ -45,7 +46,7 @@ def experiment(ecosystem: str) -> observe.Experiment:
 @given(st.text(max_size=300), st.text(max_size=60))
 def test_a_recording_s_name_is_a_plain_file_name(name: str, version: str) -> None:
     artifact = msgspec.structs.replace(ARTIFACT, name=name, version=version)
-    made = observe.file_name(artifact, WHO)
+    made = recorder.file_name(artifact, WHO)
     assert Path(made).name == made
     assert len(made) < 200
     assert made.isascii()
@@ -60,7 +61,7 @@ def test_two_packages_of_one_name_have_a_recording_each() -> None:
         )
         for content in ("ab", "cd")
     )  # fmt: skip
-    assert observe.file_name(one, WHO) != observe.file_name(other, WHO)
+    assert recorder.file_name(one, WHO) != recorder.file_name(other, WHO)
 
 
 @pytest.mark.parametrize("ecosystem", ["npm", "pypi"])
@@ -118,13 +119,10 @@ def test_what_is_planted_first_is_the_home_that_the_guest_owns() -> None:
     assert not set(folders) & {file.path.replace("~", "/home/dev") for file in scene.files()}
 
 
-def test_a_file_that_was_busy_to_its_limit_is_not_given_the_whole_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    phases = [
-        Phase(name=name, kind="import", argv=("x",), seconds=45.0, required=required, either=either)
-        for name, either, required in [
-            ("a", "f", True), ("b", "f", True), ("c", "g", True), ("d", "h", False), ("e", "h", False),
-        ]
-    ]  # fmt: skip
+def run_each(
+    monkeypatch: pytest.MonkeyPatch, phases: list[Phase], ends: Callable[[Phase], Outcome]
+) -> dict[str, float]:
+    """The phases that were run, each with the seconds that it was given."""
     ecosystem = SimpleNamespace(wanted=lambda *_: ((), ()), exercise=lambda *_: (phases, []))
     experiment = SimpleNamespace(
         artifact=None, ecosystem=ecosystem, tools=SimpleNamespace(toolchain=None), members=(), seconds=60.0,
@@ -135,9 +133,44 @@ def test_a_file_that_was_busy_to_its_limit_is_not_given_the_whole_time_again(mon
 
     def run_phase(_experiment: object, _made: object, phase: Phase) -> Outcome:
         given[phase.name] = phase.seconds
-        return Outcome("timeout")
+        return ends(phase)
 
     monkeypatch.setattr(observe, "run_phase", run_phase)
     recorder = SimpleNamespace(add=lambda *_, **__: None)
     observe._exercise(cast(Any, experiment), cast(Any, made), cast(Any, recorder), lambda _: None)
+    return given
+
+
+def test_a_file_that_was_busy_to_its_limit_is_not_given_the_whole_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    phases = [
+        Phase(name=name, kind="import", argv=("x",), seconds=45.0, required=required, either=either)
+        for name, either, required in [
+            ("a", "f", True), ("b", "f", True), ("c", "g", True), ("d", "h", False), ("e", "h", False),
+        ]
+    ]  # fmt: skip
+    given = run_each(monkeypatch, phases, lambda _: Outcome("timeout"))
     assert given == {"a": 45.0, "b": observe.BUSY_SECONDS, "c": 45.0, "d": 45.0, "e": 45.0}
+
+
+@pytest.mark.parametrize(
+    ("ends", "tried"),
+    [
+        ({"a": 97, "b": 97}, True),
+        ({"a": 97, "b": 0}, False),
+        ({"a": 0, "b": 97}, False),
+        ({"a": 97, "b": 1}, False),
+        ({"a": 97, "b": None}, False),
+    ],
+)
+def test_a_fallback_is_run_only_where_the_others_raised(
+    monkeypatch: pytest.MonkeyPatch, ends: dict[str, int | None], tried: bool
+) -> None:
+    phases = [
+        Phase(name=name, kind="import", argv=("x",), either="f", fallback=name == "c") for name in ("a", "b", "c")
+    ]
+
+    def end(phase: Phase) -> Outcome:
+        code = ends.get(phase.name, 0)
+        return Outcome("timeout") if code is None else Outcome("exited", code=code)
+
+    assert ("c" in run_each(monkeypatch, phases, end)) is tried

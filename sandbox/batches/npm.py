@@ -236,7 +236,8 @@ def _exercise(
     absent."""
     files = npm.package_files(artifact, installed, where)
     every, rest, _ = npm.ways_in(artifact, files, peers, tools.node_version)
-    ways, programs = _apart(every, artifact)
+    # What wants a page is run again alone, where it gets one: here all share one process.
+    ways, programs = _apart([way for way in every if not way.page], artifact)
     label = f"{artifact.name}@{artifact.version}"
     load = msgspec.structs.replace(base, cwd=where, seconds=min(seconds, npm.IMPORT_SECONDS))
     phases = []

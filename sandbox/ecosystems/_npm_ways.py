@@ -22,8 +22,12 @@ stream string_decoder sys timers tls trace_events tty url util v8 vm wasi worker
 """
 _BUILT_IN = frozenset(_NAMES.split())
 """Names under which Node loads a module of its own, so that a package of that name would never run."""
-_ELSEWHERE = re.compile(r"[/_-](?:browsers?|deno|bun|react-native|workerd|cloudflare)(?=[/._-]|$)")
-"""Sub-paths that are named after what else runs JavaScript."""
+_ELSEWHERE = re.compile(
+    r"[/_-](?:browsers?|deno|bun|workerd|cloudflare|react(?:-native|-dom)?|preact|vue|svelte|solid|angular|ember|lit|qwik"
+    r"|next|nuxt|remix|astro|vite|webpack|rollup|jest|vitest|mocha|express|fastify|koa|hono)(?=[/._-]|$)"
+)
+"""Sub-paths that are named after what else runs JavaScript, or after the framework that they are for: whoever imports
+one has that."""
 _LOADABLE = (".js", ".cjs", ".mjs", ".node", ".json")
 
 START = """\
@@ -67,7 +71,8 @@ const soon = promise => {
 
 class Way(msgspec.Struct, frozen=True):
     """One way into a package: what is loaded, as reports name it (`pkg/sub`) and as Node takes it, how, and which file
-    that is, where it is known. It is `required`, or one of those with the same non-empty `either` is."""
+    that is, where it is known. It is `required`, or one of those with the same non-empty `either` is. `page`: as in a
+    browser's page, where no other way of the same `either` loaded it."""
 
     shown: str
     specifier: str
@@ -75,6 +80,7 @@ class Way(msgspec.Struct, frozen=True):
     file: str
     required: bool
     either: str = ""
+    page: bool = False
 
 
 def ways_in(
@@ -100,10 +106,12 @@ def ways_in(
         either = f"import:{artifact.name}" if excused and not has_main and not no_program else ""
         if not excused and len(modes) == 2 and entry.required == entry.imported:
             either = f"import:{artifact.name}{entry.subpath.removeprefix('.')}"
+        found_ways = []
         for mode in modes:
             file = entry.required if mode == "require" else entry.imported
             specifier = _specifier(artifact.name, entry.subpath, file or "")
-            ways.append(Way(*specifier, mode, file or "", not excused, either))
+            found_ways.append(Way(*specifier, mode, file or "", not excused, either))
+        ways += found_ways if excused else _or_in_a_page(found_ways)
     notes = []
     if not ways:
         kind = "only type declarations" if _is_types_only(artifact.manifest, files) else "no module to load"
@@ -111,7 +119,7 @@ def ways_in(
     if absent:
         notes.append("The main entry names a file that the package does not have: it cannot be loaded.")
     if may_raise:
-        why = "name absent files or another runtime's, or are meant by a pattern only"
+        why = "name absent files, another runtime's or framework's, or are meant by a pattern only"
         why = f"may want an optional peer that is not installed ({', '.join(peers)})" if peers else why
         notes.append(f"{may_raise} entry points {why}: one that raises is not held against it.")
     if found.skipped:
@@ -124,6 +132,15 @@ def ways_in(
         why = "beyond the first, or behind conditions that Node does not set"
         notes.append(f"{len(found.rest)} files of entry points ({why}) are loaded in one process, and need not load.")
     return ways, found.rest, notes
+
+
+def _or_in_a_page(ways: list[Way]) -> list[Way]:
+    """The ways to an entry point, and for each of its files one more that is tried where those do not load it: what is
+    written for browsers wants a page."""
+    named = [way.either or f"import:{way.shown} ({way.mode})" for way in ways]
+    kept = [msgspec.structs.replace(way, either=either) for way, either in zip(ways, named, strict=True)]
+    last = {way.either: way for way in kept}
+    return kept + [msgspec.structs.replace(way, page=True) for way in last.values()]
 
 
 def rest_code(name: str, files: Sequence[str]) -> str:

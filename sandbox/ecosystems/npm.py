@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from sandbox.ecosystems import _entry_points
+from sandbox.ecosystems._npm_page import PAGE
 from sandbox.ecosystems._npm_ways import MOST_ENTRIES as MOST_ENTRIES
 from sandbox.ecosystems._npm_ways import MOST_EXPANDED as MOST_EXPANDED
 from sandbox.ecosystems._npm_ways import START as START
@@ -242,8 +243,10 @@ def import_phase(way: Way, tools: Toolchain, base: Phase) -> Phase:
     """One way into a package, tried in a fresh process."""
     code = _load(way)
     argv = (tools.node, "-e", code) if way.mode == "require" else (tools.node, "--input-type=module", "-e", code)
-    name = f"import:{way.shown} ({way.mode})"
-    return msgspec.structs.replace(base, name=name, argv=argv, either=way.either, required=way.required)
+    name = f"import:{way.shown} ({way.mode}, as in a page)" if way.page else f"import:{way.shown} ({way.mode})"
+    return msgspec.structs.replace(
+        base, name=name, argv=argv, either=way.either, required=way.required, fallback=way.page
+    )
 
 
 def optional_peers(manifest: Mapping[str, object]) -> list[str]:
@@ -271,9 +274,10 @@ def _load(way: Way) -> str:
     quoted = json.dumps(way.specifier)
     # A module that ends the process has been loaded; one that raises says so by a code of its own.
     failed = f"{{ console.error(error); process.exit({NOT_LOADED}) }}"
+    start = START + PAGE if way.page else START
     if way.mode == "require":
-        return f"{START}try {{ require({quoted}) }} catch (error) {failed}"
-    return f"{START}await import({quoted}).catch(error => {failed})"
+        return f"{start}try {{ require({quoted}) }} catch (error) {failed}"
+    return f"{start}await import({quoted}).catch(error => {failed})"
 
 
 def linked_programs(

