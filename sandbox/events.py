@@ -41,10 +41,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_d
 class PlannedPhase(msgspec.Struct, frozen=True):
     """A phase that the plan wants; coverage is judged against it. `required` phases must end with exit code 0 to
     count as run (an import: not with NOT_LOADED); the others only have to have run, being stopped at their limit
-    included where `open_ended`. Phases with the same non-empty `either` load the same file: one that ran is enough, and
-    a `fallback` is run only where the others raised. Where several packages are installed together, `package` and
-    `version` are the one that the phase exercises (empty: all of them), and `complete` the exit code by which alone it
-    says that it came to its end."""
+    included where `open_ended`. Phases with the same non-empty `either` load the same file: one that ran is enough; a
+    phase whose `fallback` that is runs only where all of them raised. Where several packages are installed together,
+    `package` and `version` are the one that the phase exercises (empty: all of them), and `complete` the exit code by
+    which alone it says that it came to its end."""
 
     name: str
     kind: str
@@ -54,7 +54,7 @@ class PlannedPhase(msgspec.Struct, frozen=True):
     package: str = ""
     version: str = ""
     complete: int = 0
-    fallback: bool = False
+    fallback: str = ""
 
 
 class PhasesPlanned(Event, frozen=True, kw_only=True, tag="phases.planned"):

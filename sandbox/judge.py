@@ -149,7 +149,8 @@ def _coverage(facts: Facts, expectations: Expectations) -> tuple[list[PhaseCover
     groups: dict[str, list[bool]] = {}
     for planned in facts.planned:
         if planned.fallback and planned.name not in started:
-            groups.setdefault(planned.either, [])
+            if planned.either:
+                groups.setdefault(planned.either, [])
             continue  # no need of it, or what it stands in for says what went wrong
         end = facts.phase_ends.get(planned.name)
         coverage, counts = phase(planned, planned.name in started, end, facts.header.persona)
@@ -177,7 +178,8 @@ def _unsuccessful(facts: Facts, name: str) -> str:
     busy = max((end.seconds for end in ends if end.status == "timeout"), default=0.0)
     if busy:
         return f"{shorten(name, 100)} was still busy at its limit of {busy:.0f} s"
-    return f"none of the {len(group)} ways to {shorten(name, 100)} succeeded{_quoted(facts, group[0])}"
+    said = _quoted(facts, group[0]) if group else ""
+    return f"none of the {len(group)} ways to {shorten(name, 100)} succeeded{said}"
 
 
 def _quoted(facts: Facts, phase: str) -> str:

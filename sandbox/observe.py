@@ -375,12 +375,12 @@ def _exercise(experiment: Experiment, made: World, recorder: Recorder, step: Cal
 
 
 def _one_by_one(experiment: Experiment, made: World, phases: list[plan.Phase], step: Callable[[str], None]) -> None:
-    """Run phases in turn; of those that load the same file, a fallback only where the others raised."""
+    """Run phases in turn; what is a fallback for ways to load a file, only where all of them raised."""
     busy, settled = set(), set()
     for phase in phases:
         if not made.guest.alive:
             break
-        if phase.fallback and phase.either in settled:
+        if phase.fallback and phase.fallback in settled:
             continue
         step(phase.name)
         if phase.either in busy:
@@ -389,7 +389,7 @@ def _one_by_one(experiment: Experiment, made: World, phases: list[plan.Phase], s
         outcome = run_phase(experiment, made, phase)
         if outcome.status == "timeout" and phase.either and phase.required:
             busy.add(phase.either)
-        if outcome.status != "exited" or outcome.code != events.NOT_LOADED:
+        if phase.either and (outcome.status != "exited" or outcome.code != events.NOT_LOADED):
             settled.add(phase.either)
 
 

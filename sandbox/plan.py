@@ -58,8 +58,8 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     open_ended: bool = False
     either: str = ""
     """Phases with the same non-empty `either` load the same file: one that succeeds is enough."""
-    fallback: bool = False
-    """It is run only where all others of the same `either` raised."""
+    fallback: str = ""
+    """It is run only where all imports before it with this `either` raised."""
     package: str = ""
     """The package that it exercises, where several are installed together; empty: the artifact, or all of them."""
     version: str = ""

@@ -13,6 +13,9 @@ import msgspec
 
 from sandbox.ecosystems import _entry_points
 from sandbox.ecosystems._npm_page import PAGE
+from sandbox.ecosystems._npm_peers import absent_peers, wanted_specs
+from sandbox.ecosystems._npm_peers import is_name as is_name
+from sandbox.ecosystems._npm_peers import optional_peers as optional_peers
 from sandbox.ecosystems._npm_ways import MOST_ENTRIES as MOST_ENTRIES
 from sandbox.ecosystems._npm_ways import MOST_EXPANDED as MOST_EXPANDED
 from sandbox.ecosystems._npm_ways import START as START
@@ -26,12 +29,10 @@ from sandbox.plan import ONLY_LOADED, Artifact, Installed, Phase, Toolchain, she
 MOST_BINS = 12
 MOST_MORE_BINS = 48
 """Programs beyond the first, which are run with `--help` only."""
-MOST_PEERS = 64
 IMPORT_SECONDS = 45.0
 HELP_SECONDS = 10.0
 _RUN_SECONDS = 5.0
 
-_NAME = re.compile(r"(@[\w!~*'().-]+/)?[\w!~*'().-]+", re.ASCII)
 _BIN = re.compile(r"[\w@.~+][\w@.~+-]{0,99}", re.ASCII)
 _ROOT_SCRIPTS = frozenset(
     ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
@@ -182,11 +183,6 @@ def tool_environment(tools: Toolchain) -> dict[str, str]:
     return {"PATH": ":".join(folders), **tools.environment}
 
 
-def is_name(name: str) -> bool:
-    parts = name.removeprefix("@").split("/")
-    return len(name) <= 214 and _NAME.fullmatch(name) is not None and not {".", ".."} & set(parts)
-
-
 def _has_own_scripts(artifact: Artifact) -> bool:
     if artifact.kind != "folder" or not artifact.upload or not is_name(artifact.name):
         return False
@@ -228,7 +224,25 @@ def _imports(
     """`require` and `import()` of each entry point, each in a fresh process."""
     ways, rest, notes = ways_in(artifact, files, peers, tools.node_version)
     base = msgspec.structs.replace(base, seconds=min(seconds, IMPORT_SECONDS))
-    return [import_phase(way, tools, base) for way in ways] + rest_phases(artifact.name, rest, tools, base), notes
+    phases = [import_phase(way, tools, base) for way in ways]
+    main = [way for way in ways if way.shown == artifact.name and way.required and not way.page]
+    more = _with_peers(main, wanted_specs(artifact.manifest, peers), tools, base, seconds)
+    return phases + more + rest_phases(artifact.name, rest, tools, base), notes
+
+
+def _with_peers(
+    ways: list[Way], specs: list[str], tools: Toolchain, base: Phase, seconds: float
+) -> list[Phase]:
+    """Where the main entry loads in no way, its optional peers may be what it wants: they are installed, and it is
+    tried once more."""
+    if not ways or not specs:
+        return []
+    argv = (tools.node, tools.npm_cli, "install", *npm_flags(tools.npm_version), "--no-save", "--force", *specs)
+    peers = msgspec.structs.replace(
+        base, name="install:peers", kind="install", argv=argv, seconds=seconds, required=False, fallback=ways[0].either
+    )
+    again = [import_phase(way, tools, base, ", with optional peers", way.either) for way in ways]
+    return [peers, *again]
 
 
 def rest_phases(name: str, files: Sequence[str], tools: Toolchain, base: Phase) -> list[Phase]:
@@ -239,34 +253,16 @@ def rest_phases(name: str, files: Sequence[str], tools: Toolchain, base: Phase) 
     return [msgspec.structs.replace(base, name=f"import:{name} (others)", argv=argv, complete=ALL_TRIED)]
 
 
-def import_phase(way: Way, tools: Toolchain, base: Phase) -> Phase:
-    """One way into a package, tried in a fresh process."""
+def import_phase(way: Way, tools: Toolchain, base: Phase, how: str = "", fallback: str = "") -> Phase:
+    """One way into a package, tried in a fresh process. `how` is said in its name."""
     code = _load(way)
     argv = (tools.node, "-e", code) if way.mode == "require" else (tools.node, "--input-type=module", "-e", code)
-    name = f"import:{way.shown} ({way.mode}, as in a page)" if way.page else f"import:{way.shown} ({way.mode})"
+    if way.page:
+        how, fallback = ", as in a page", way.either
+    name = f"import:{way.shown} ({way.mode}{how})"
     return msgspec.structs.replace(
-        base, name=name, argv=argv, either=way.either, required=way.required, fallback=way.page
+        base, name=name, argv=argv, either=way.either, required=way.required, fallback=fallback
     )
-
-
-def optional_peers(manifest: Mapping[str, object]) -> list[str]:
-    """The peers that npm does not install, because the package says that it can do without."""
-    meta = manifest.get("peerDependenciesMeta")
-    described = list(meta.items())[:MOST_PEERS] if isinstance(meta, dict) else []
-    optional = [str(name) for name, about in described if isinstance(about, dict) and about.get("optional") is True]
-    return [name for name in optional if is_name(name)]
-
-
-def absent_peers(manifest: Mapping[str, object], installed: Installed, project: str) -> list[str]:
-    """The optional peers that nothing else brought either, by what stands in the guest's node_modules."""
-    modules = f"{project}/node_modules"
-    present = {
-        posixpath.relpath(f"{folder}/{name}", modules)
-        for folder, entries in installed.listings.items()
-        if folder == modules or posixpath.dirname(folder) == modules
-        for name, _ in entries
-    }
-    return [peer for peer in optional_peers(manifest) if peer not in present]
 
 
 def _load(way: Way) -> str:
