@@ -30,6 +30,7 @@ _VERSIONED = re.compile(
 _GIT_CLONE = re.compile(r"/_cacache/tmp/git-clone[^/]*")
 _PIP_BUILD = re.compile(r"/pip-install-[^/]+/(?P<name>[^/]+?)_[0-9a-f]{32}(?:/|$)")
 _PIP_FOLDER = re.compile(r"/pip-(?:install|req-build|wheel|modern-metadata|ephem)[^/]*(?:/|$)")
+_LONG_WORD = 1000
 _WRITABLE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/", "/proc/", "/memfd:")
 
 
@@ -73,8 +74,10 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def command(self) -> str:
-        """The binary's path and its arguments, joined by spaces."""
-        return " ".join([self.exe, *self.argv[1:]])
+        """The binary's path and its arguments, joined by spaces, for profiles to match. Of a long one (`-e CODE`) only
+        the beginning, and a mark that no argument holds: what stands behind it matches a wildcard or nothing."""
+        words = (word if len(word) <= _LONG_WORD else word[:_LONG_WORD] + "\0" for word in self.argv[1:])
+        return " ".join([self.exe, *words])
 
 
 class Actor:

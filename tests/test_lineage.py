@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.events import Header, ProgramStarted
 from sandbox.facts import gather
+from sandbox.globs import Matcher
 from sandbox.lineage import Actor, Process, Program, Table, package_of, program_name
 from tests.recording import NPM, PIP, PROJECT, Story
 
@@ -222,6 +223,16 @@ def test_all_names_of_a_program() -> None:
     assert program.script == "/home/dev/.local/bin/op"
     assert program.names == ("dash", "op")
     assert program.command == "/usr/bin/dash /home/dev/.local/bin/op x"
+
+
+def test_a_long_argument_stands_for_its_beginning() -> None:
+    code = "x" * 5000
+    told = Program(at=0, line=1, exe="/usr/bin/node", argv=["node", "-e", code, "last"], cwd="/").command
+    assert told == f"/usr/bin/node -e {code[:1000]}\0 last"
+    assert Matcher([("/usr/bin/node **", 1)]).find(told)
+    assert not Matcher([(f"/usr/bin/node -e {code[:1000]} last", 1)]).find(told)
+    short = Program(at=0, line=1, exe="/usr/bin/node", argv=["node", "-e", code[:1000]], cwd="/").command
+    assert short == f"/usr/bin/node -e {code[:1000]}"
 
 
 def test_places_that_the_user_can_write_are_not_the_systems() -> None:

