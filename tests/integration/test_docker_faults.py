@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +29,11 @@ from tests.packages import build
 pytestmark = pytest.mark.docker
 
 BARE = "baitbox-test-faults:1"
+
+
+def beside(test: Callable[..., None]) -> Callable[..., None]:
+    """It has a daemon of its own, so it may run beside others; one such daemon at a time."""
+    return pytest.mark.together(pytest.mark.xdist_group("daemons")(test))
 
 
 class Daemon:
@@ -138,6 +143,7 @@ def backend(folder: Path) -> Docker:
     return Docker(image=BARE, cache=folder / "cache")
 
 
+@beside
 def test_a_daemon_that_is_stopped_is_an_error_that_says_what_to_do(daemon: Daemon, tmp_path: Path) -> None:
     daemon.stop()
     machine = Machine(tmp_path / "machine")
@@ -148,6 +154,7 @@ def test_a_daemon_that_is_stopped_is_an_error_that_says_what_to_do(daemon: Daemo
     assert left() == []
 
 
+@beside
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 def test_a_daemon_that_goes_in_the_middle_of_a_phase(daemon: Daemon, tmp_path: Path, how: int) -> None:
     guest = Contained(backend(tmp_path), tmp_path)
@@ -166,6 +173,7 @@ def test_a_daemon_that_goes_in_the_middle_of_a_phase(daemon: Daemon, tmp_path: P
     assert left() == []
 
 
+@beside
 def test_a_daemon_that_goes_while_the_container_starts(daemon: Daemon, tmp_path: Path) -> None:
     threading.Timer(0.3, daemon.stop, (signal.SIGKILL,)).start()
 
@@ -221,6 +229,7 @@ def test_an_image_that_is_removed_while_it_is_used(tmp_path: Path) -> None:
     assert left() == []
 
 
+@beside
 def test_a_full_disk_is_an_error_that_says_so(daemon: Daemon, tmp_path: Path) -> None:
     """The daemon's disk, as far as it concerns us: no layer, and so no container, can be written."""
     full = daemon.folder / "data"
