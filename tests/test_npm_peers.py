@@ -29,11 +29,21 @@ def planned(about: dict[str, Any], *files: str, installed: Installed | None = No
 def test_the_peers_are_installed_only_where_no_way_to_the_main_entry_worked() -> None:
     phases = {phase.name: phase for phase in planned(manifest(react=">=18", immer="^10 || ^11"))}
     peers, again = phases["install:peers"], phases["import:pkg (require, with optional peers)"]
-    assert peers.argv[-4:] == ("--no-save", "--force", "react@>=18", "immer@^10 || ^11")
+    assert peers.argv[-3:] == ("--force", "react@>=18", "immer@^10 || ^11")
     assert (peers.kind, peers.required, peers.either, peers.fallback) == ("install", False, "", "import:pkg")
     assert (again.either, again.fallback, again.required) == ("import:pkg", "import:pkg", True)
     assert list(phases).index("install:peers") > list(phases).index("import:pkg (import, as in a page)")
     assert again.argv == phases["import:pkg (require)"].argv
+
+
+def test_one_that_cannot_be_had_does_not_spoil_the_rest() -> None:
+    phases = planned(manifest(react=">=18", gone="^3"))
+    last = [phase for phase in phases if phase.name.startswith("install:peers ")]
+    assert [phase.argv[-2:] for phase in last] == [("--force", "react@>=18"), ("--force", "gone@^3")]
+    assert {phase.fallback for phase in last} == {"import:pkg"}
+    again = next(phase for phase in phases if phase.name == "import:pkg (require, with some optional peers)")
+    assert phases.index(again) > phases.index(last[-1]) > phases.index(last[0])
+    assert not [phase for phase in planned(manifest(react=">=18")) if phase.name.startswith("install:peers ")]
 
 
 def test_nothing_is_planned_where_they_are_there_or_there_are_none() -> None:

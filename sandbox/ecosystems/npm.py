@@ -234,15 +234,24 @@ def _with_peers(
     ways: list[Way], specs: list[str], tools: Toolchain, base: Phase, seconds: float
 ) -> list[Phase]:
     """Where the main entry loads in no way, its optional peers may be what it wants: they are installed, and it is
-    tried once more."""
+    tried again. All at once, and where that does not help one by one: one that cannot be had spoils the rest."""
     if not ways or not specs:
         return []
-    argv = (tools.node, tools.npm_cli, "install", *npm_flags(tools.npm_version), "--no-save", "--force", *specs)
-    peers = msgspec.structs.replace(
-        base, name="install:peers", kind="install", argv=argv, seconds=seconds, required=False, fallback=ways[0].either
-    )
-    again = [import_phase(way, tools, base, ", with optional peers", way.either) for way in ways]
-    return [peers, *again]
+    command = (tools.node, tools.npm_cli, "install", *npm_flags(tools.npm_version), "--force")
+    rounds = [("with optional peers", {"install:peers": specs})]
+    if len(specs) > 1:
+        rounds.append(("with some optional peers", {f"install:peers {spec}": [spec] for spec in specs}))
+    phases = []
+    for how, installs in rounds:
+        phases += [
+            msgspec.structs.replace(
+                base, name=name, kind="install", argv=(*command, *wanted), seconds=seconds, required=False,
+                fallback=ways[0].either,
+            )
+            for name, wanted in installs.items()
+        ]  # fmt: skip
+        phases += [import_phase(way, tools, base, f", {how}", way.either) for way in ways]
+    return phases
 
 
 def rest_phases(name: str, files: Sequence[str], tools: Toolchain, base: Phase) -> list[Phase]:
