@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from sandbox import persona
+from sandbox.bait import Draw
 from sandbox.ecosystems import _entry_points, npm
 from sandbox.ecosystems._entry_points import MOST_REST
 from sandbox.ecosystems._npm_ways import rest_code
 from sandbox.ecosystems.npm import ECOSYSTEM, MOST_ENTRIES
 from sandbox.events import ALL_TRIED
 from sandbox.plan import Installed, Phase, Toolchain
+from sandbox.profiles import profile_folder
 from tests.npm_artifacts import CHALK, LEFT_PAD, PROJECT, artifact, exercise, names
 
 REACT = (
@@ -267,7 +270,7 @@ def test_no_file_of_the_others_keeps_the_next_from_being_loaded(tmp_path: Path) 
             (folder / name).write_text(text)
     code = rest_code("@s/pkg", list(texts))
     done = subprocess.run(["node", "-e", code], cwd=tmp_path, capture_output=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (ALL_TRIED, f"last 0 {tmp_path}/index.js\n".encode()), done.stderr
+    assert (done.returncode, done.stdout) == (ALL_TRIED, f"last 0 {tmp_path}/src/cart.js\n".encode()), done.stderr
 
 
 def test_data_and_closed_entry_points_are_said() -> None:
@@ -363,15 +366,26 @@ def test_a_timer_that_lets_the_process_end_is_waited_for(body: str, fires: bool)
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
 @pytest.mark.parametrize("mode", [[], ["--input-type=module"]])
-def test_a_module_that_starts_its_program_anew_finds_no_input_to_run(mode: list[str], tmp_path: Path) -> None:
+def test_a_module_that_starts_its_program_anew_starts_the_projects(mode: list[str], tmp_path: Path) -> None:
     again = (
         "import('node:child_process').then(c => "
         "c.spawnSync(process.argv[0], process.argv.slice(1), {stdio: 'inherit'}))"
     )
     command = ["node", *mode, "-e", npm.START + again]
-    text = b"console.log('ran')"
-    ended = subprocess.run(command, cwd=tmp_path, input=text, capture_output=True, timeout=30, check=True)
-    assert (ended.stdout, b"Cannot find module" in ended.stderr) == (b"", True)
+    for folder in ("src", "node_modules/pkg"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "src/cart.js").write_text("console.log('the project')")
+    for place in (tmp_path, tmp_path / "node_modules/pkg"):
+        text = b"console.log('what is fed')"
+        ended = subprocess.run(command, cwd=place, input=text, capture_output=True, timeout=30, check=True)
+        assert ended.stdout == b"the project\n"
+
+
+def test_the_projects_file_is_planted_for_every_persona() -> None:
+    known = persona.load_personas([profile_folder() / "personas"])
+    assert len(known) > 1
+    for one in known.values():
+        assert "./src/cart.js" in {file.path for file in persona.furniture(one, Draw())}
 
 
 def test_keys_that_are_no_subpaths_are_skipped_and_said() -> None:

@@ -44,6 +44,7 @@ def fires(package: str, path: str, kind: str = "run", change: str = "", mode: in
         ("tile-press-cli", "~/.config/tile-press/settings.toml", ""),
         ("@tile-press/cli", "~/.tile-press/config.json", ""),
         ("@scope/tile-press", "~/.local/share/tile-press/state", ""),
+        ("tile-press", "~/.tile-press/icons/tile-64.png", ""),
         ("tile-press", "~/.tile-pressrc", ""),
         ("@tx/press", "~/.tx/state.db", ""),
         ("tile-press", "~/.tile_press.log", ""),
@@ -100,6 +101,14 @@ def test_a_dependency_that_was_loaded_keeps_settings_too(loaded: str, path: str,
     story.read(root if same else story.fork(root), path.replace("~", HOME), "write", created=True)
     findings = judge(story.end(root).whole(), sheets(), RULES).findings
     assert bool(findings) is (told or not same)
+
+
+def test_a_folder_that_may_be_entered_is_no_program() -> None:
+    story = installed(package="tile")
+    root = story.begin("it", "run", ["/usr/bin/node", "x"])
+    for change in ("made", "mode"):
+        story.add(events.FileChanged, process=root, path=f"{HOME}/.tile/icons", change=change, mode=0o755)
+    assert not judge(story.end(root).whole(), sheets(), RULES).findings
 
 
 def test_what_holds_planted_files_is_nobodys_settings() -> None:

@@ -31,7 +31,7 @@ one has that."""
 _LOADABLE = (".js", ".cjs", ".mjs", ".node", ".json")
 
 START = """\
-process.execArgv = []; process.argv[1] ??= process.cwd() + "/index.js"; {
+process.execArgv = []; process.argv[1] ??= process.cwd().split("/node_modules/")[0] + "/src/cart.js"; {
   const timer = setTimeout(() => 0), { unref } = Object.getPrototypeOf(timer); clearTimeout(timer); let last = 0;
   Object.getPrototypeOf(timer).unref = function () {
     if (this._repeat === null && this._idleTimeout <= 10000)
@@ -43,12 +43,13 @@ process.execArgv = []; process.argv[1] ??= process.cwd() + "/index.js"; {
   });
 } """
 """What stands before every program that loads a package. Children and workers take over how this one was told what to
-run, and must not run it again; a program that starts itself anew (`argv.slice(1)`) is not to be one that reads its
-input. A timer that does not keep a program alive (`unref`) fires in the program that uses the
-package: it is waited for, where it is due within ten seconds."""
+run, and must not run it again. A program that starts itself anew (`argv.slice(1)`) must not become one that reads its
+input: what uses the package is a file of the planted project, which does nothing by itself. A timer that does not keep
+a program alive (`unref`) fires in the program that uses the package: it is waited for, where it is due within ten
+seconds."""
 
 _REST = """
-process.execArgv = []; process.argv[1] ??= process.cwd() + "/index.js";
+process.execArgv = []; process.argv[1] ??= process.cwd().split("/node_modules/")[0] + "/src/cart.js";
 const exit = process.reallyExit.bind(process), until = Date.now() + 30000;
 process.exit = process.reallyExit = () => { throw new Error("not now") };
 for (const kind of ["uncaughtException", "unhandledRejection"]) process.on(kind, () => {});

@@ -29,11 +29,12 @@ _SETTINGS = ("/.", "/.config/", "/.local/share/", "/.local/state/")
 """Where, below home, a program's folder begins with its name."""
 _PLAIN = re.compile(
     r"\.?[a-z0-9_-]+"
-    r"|.*\.(?:json|jsonl|ya?ml|toml|ini|cfg|conf|log|lock|db|db3|sqlite3?|ldb|dat|dir|pag|csv|pid|sock|txt|md|tag|tmp|bak)"
+    r"|.*\.(?:json|jsonl|ya?ml|toml|ini|cfg|conf|log|lock|db|db3|sqlite3?|ldb|dat|dir|pag|csv|pid|sock|txt|md|tag|tmp|bak"
+    r"|png|jpe?g|gif|svg|ico|ttf|otf|woff2?|css|xml)"
     r"(?:[.~-](?:tmp-?)?[0-9a-f]*|-(?:journal|wal|shm))?",
     re.IGNORECASE,
 )
-"""Names of files that hold settings, logs or state, and of such files before they are put in their place."""
+"""Names of files that hold settings, logs, state, pictures or fonts, and of such before they are put in their place."""
 _OTHERS = frozenset({
     "autostart", "aws", "az", "bash", "bun", "cargo", "cf", "claude", "code", "codex", "cursor", "docker", "emacs",
     "environment", "fish", "fs", "gcloud", "gemini", "gh", "git", "gnupg", "go", "gtk", "hg", "js", "kube", "kubectl",
@@ -93,7 +94,9 @@ def _is_settings(case: Case, deed: Deed, names: _Names) -> bool:
         return False
     if not _PLAIN.fullmatch(posixpath.basename(path)):
         return False
-    if deed.method in ("linked", "symlinked") or (deed.method == "mode" and deed.event.mode & 0o111):
+    if deed.method in ("linked", "symlinked") or (
+        deed.method == "mode" and deed.event.mode & 0o111 and path not in names.folders
+    ):
         return False
     for name in names.of(deed.actor):
         own = rf"/\.{re.escape(name)}([_-]?history(-[0-9]*(\.tmp)?)?|rc|\.log)"
@@ -114,6 +117,8 @@ class _Names:
     programs that everybody has."""
 
     def __init__(self, case: Case) -> None:
+        self.folders = {path for _, event, _, path, _ in case.facts.changed if event.change == "made"}
+        """Those that were made in this run: they bear the bit that makes a file a program."""
         self._opened = case.facts.opened
         self._exercised: dict[str, set[str]] = defaultdict(set)
         self._known: dict[tuple[str, int], set[str]] = {}
