@@ -63,6 +63,9 @@ def test_a_batch_has_no_pages() -> None:
         "`${document.title}` + document.body.className.replace('a', 'b').split(' ')",
         "(async () => { await document.fonts; await window.matchMedia('(x)'); })()",
         "Object.keys(document.body.dataset); 'ontouchstart' in window; delete document.all; new Event('x')",
+        "new XPathEvaluator().createExpression('.'); class B extends SVGGElement {}; IDBKeyRange.only(1)",
+        "typeof Deno + typeof Bun + typeof define + typeof Foo === 'undefined'.repeat(4) || fail()",
+        "if (window.ActiveXObject || 'StyleMedia' in window || HTMLElement !== window.HTMLElement) throw 1",
         "addEventListener('load', () => { throw 1 }); requestAnimationFrame(() => { throw 1 })",
         "typeof define === 'undefined' && typeof exports === 'object' || (() => { throw 1 })()",
     ],
@@ -78,3 +81,11 @@ def test_it_is_no_page_for_what_follows() -> None:
     text = "require('child_process').execFileSync(process.execPath, ['-e', 'if (globalThis.document) process.exit(9)'])"
     done = subprocess.run(["node", "-e", npm.START + PAGE + text], capture_output=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_what_need_not_load_need_not_end() -> None:
+    exports = {".": "./x.js", "./server.browser": "./y.js", "./server.node": "./z.js"}
+    by_name = {phase.name: phase for phase in every({"exports": exports}, "x.js", "y.js", "z.js")}
+    waits, has_to = by_name["import:pkg/server.browser (require)"], by_name["import:pkg/server.node (require)"]
+    assert (waits.required, waits.open_ended, waits.seconds) == (False, True, npm.OPEN_SECONDS)
+    assert (has_to.required, has_to.open_ended, has_to.seconds) == (True, False, npm.IMPORT_SECONDS)

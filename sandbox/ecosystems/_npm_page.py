@@ -49,20 +49,28 @@ PAGE = """\
     addEventListener: () => {}, removeEventListener: () => {}, getComputedStyle: () => thing,
     matchMedia: () => make({ matches: false }),
   };
-  const kinds = `history customElements indexedDB caches visualViewport CSS Node Element HTMLElement SVGElement Text
-    Document DocumentFragment ShadowRoot Window NodeList HTMLCollection CSSStyleSheet Range Selection Image Audio Option
-    XMLHttpRequest DOMParser XMLSerializer MutationObserver IntersectionObserver ResizeObserver Worker SharedWorker
-    FileReader FileList UIEvent MouseEvent KeyboardEvent TouchEvent PointerEvent WheelEvent CustomEvent StorageEvent
-    HTMLImageElement HTMLVideoElement HTMLAudioElement HTMLMediaElement HTMLCanvasElement HTMLInputElement
-    HTMLTextAreaElement HTMLSelectElement HTMLFormElement HTMLAnchorElement HTMLButtonElement HTMLIFrameElement
-    HTMLDivElement HTMLSpanElement HTMLScriptElement HTMLStyleElement HTMLTemplateElement HTMLDialogElement
-    SVGGraphicsElement CanvasRenderingContext2D WebGLRenderingContext WebGL2RenderingContext Path2D ImageData
-    AudioContext OfflineAudioContext MediaRecorder MediaStream RTCPeerConnection Notification EventSource`;
-  for (const name of kinds.split(/\\s+/)) page[name] ??= make();
+  for (const name of ["history", "customElements", "indexedDB", "caches", "visualViewport"]) page[name] = make();
   for (const name of ["window", "self", "parent", "top", "frames"]) page[name] = globalThis;
   for (const [name, value] of Object.entries(page))
     if (!(name in globalThis) || name === "navigator")
       Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+  const kinds = [
+    /^(?:HTML|SVG|CSS|XML|XPath|DOM|WebGL|GPU|RTC|Media|IDB|Audio|Offline|Speech|Shadow|Touch|Pointer|Canvas)\\w*$/,
+    /^[A-Z]\\w*(?:Element|Event|Observer|Collection|List|Reader|Worker|Context|Parser|Range|Rect|Source|Fragment)$/,
+    /^(?:Node|Document|Window|Element|Image|Option|Text|Comment|Range|Selection|Worker|Notification|Path2D)$/,
+  ];
+  const isKind = key => typeof key === "string" && kinds.some(kind => kind.test(key));
+  const made = new Map();
+  const before = Object.getPrototypeOf(globalThis);
+  Object.setPrototypeOf(globalThis, new Proxy(before, {
+    has: (_, key) => key in before || isKind(key),
+    get(_, key, self) {
+      if (key in before || !isKind(key)) return Reflect.get(before, key, self);
+      if (!made.has(key)) made.set(key, make());
+      return made.get(key);
+    },
+  }));
 } """
 """What stands before a program that loads a package as a page would. Whatever is not named here is a thing that may be
-called, made and read without end; what a loop would follow (`nextSibling`) is null."""
+called, made and read without end; what a loop would follow (`nextSibling`) is null. What is called like a kind of thing
+in a page (`XPathEvaluator`) is one."""

@@ -23,7 +23,7 @@ stream string_decoder sys timers tls trace_events tty url util v8 vm wasi worker
 _BUILT_IN = frozenset(_NAMES.split())
 """Names under which Node loads a module of its own, so that a package of that name would never run."""
 _ELSEWHERE = re.compile(
-    r"[/_-](?:browsers?|deno|bun|workerd|cloudflare|react(?:-native|-dom)?|preact|vue|svelte|solid|angular|ember|lit|qwik"
+    r"[/._-](?:browsers?|deno|bun|workerd|cloudflare|react(?:-native|-dom)?|preact|vue|svelte|solid|angular|ember|lit|qwik"
     r"|next|nuxt|remix|astro|vite|webpack|rollup|jest|vitest|mocha|express|fastify|koa|hono)(?=[/._-]|$)"
 )
 """Sub-paths that are named after what else runs JavaScript, or after the framework that they are for: whoever imports
