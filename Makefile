@@ -7,6 +7,8 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 REAL := native or docker or registry or browser
 SPREAD := -n logical --maxprocesses 4 --dist loadgroup --durations=15
+# Guests wait for as long as they work (timers, daemons, registries): one more than there are processors.
+BESIDE := -n $(shell expr $$(nproc) + 1) --maxprocesses 5 --dist loadgroup --durations=15
 WARDEN := $(filter-out sandbox/warden/test_% sandbox/warden/fuzz_%,$(wildcard sandbox/warden/*.c)) $(wildcard sandbox/warden/*.h)
 
 .PHONY: help demo test soak test-offline test-c lint types bench readme setup clean
@@ -25,11 +27,11 @@ demo: .venv/ready ## Check two honest packages and two inert thieves, and show w
 
 test: .venv/ready ## The whole test suite: the unit tests, without a network where that can be had, then real guests
 	@BAITBOX_REQUIRE= $(PYTHON) tools/offline.py --or-online $(PYTHON) -m pytest -q $(SPREAD) -m "not ($(REAL))"
-	@BAITBOX_REQUIRE=$${BAITBOX_REQUIRE:+native,docker} $(PYTHON) -m pytest $(SPREAD) -m "($(REAL)) and together"
+	@BAITBOX_REQUIRE=$${BAITBOX_REQUIRE:+native,docker} $(PYTHON) -m pytest $(BESIDE) -m "($(REAL)) and together"
 	@$(PYTHON) -m pytest --durations=15 -m "($(REAL)) and not together"
 
 soak: .venv/ready ## Each inert thief five times: the same verdict and the same rules each time
-	@BAITBOX_TIMES=5 $(PYTHON) -m pytest $(SPREAD) -m "native and together"
+	@BAITBOX_TIMES=5 $(PYTHON) -m pytest $(BESIDE) -m "native and together"
 
 test-offline: .venv/ready ## The unit tests, in a network namespace without any network
 	@$(PYTHON) tools/offline.py $(PYTHON) -m pytest -q -m "not ($(REAL))"
