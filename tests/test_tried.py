@@ -35,3 +35,19 @@ def test_the_page_counts_and_sorts() -> None:
     lines = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ") and "---" not in line]
     assert lines == ["| package", "| @ant/x", "| bee", "| zebra", "| package", "| six"]
     assert "r: a \\| b" in text
+
+
+def test_an_earlier_page_keeps_what_no_report_is_about() -> None:
+    first = page(
+        [
+            report("pkg:npm/bee@3", "inconclusive", ("it | did not run",)), report("pkg:npm/ant@1", "clean"),
+            report("pkg:pypi/bee@1", "clean"),
+        ],
+        {}, "2026-01-31",
+    )  # fmt: skip
+    assert page([], {}, "2026-01-31", first) == first
+    later = page([report("pkg:npm/ant@2", "suspicious", title="t"), report("pkg:npm/cow@1", "clean")], {}, "x", first)
+    assert "## npm: 3 packages\n\n1 clean, 1 inconclusive, 1 suspicious." in later
+    assert "| ant | 2 | suspicious |" in later and "| ant | 1 |" not in later
+    assert "it \\| did not run" in later
+    assert "## PyPI: 1 packages" in later
