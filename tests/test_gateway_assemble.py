@@ -50,7 +50,7 @@ def test_of_long_pieces_the_ends_are_kept() -> None:
 
 def test_limits_are_said() -> None:
     made = Assembler()
-    for number in range(200):
+    for number in range(300):
         made.add(1, [("a", b"%d" % number + b"x" * 4000)])
     assert made.lost["pieces of messages"]
     for number in range(3000):
