@@ -89,6 +89,7 @@ def test_what_is_no_setting_of_its_own_is_still_told(package: str, path: str, ch
         ("node_modules/@tile/press/index.js", "~/.config/tile/settings.json", False),
         ("node_modules/tile-press/index.js", "~/.config/tile_press/settings.json", False),
         ("node_modules/tile-press/index.js", "~/.config/tile_press/next.js", True),
+        (".venv/lib/python3.11/site-packages/tile_core/paths.py", "~/.tile/migrated", False),
         ("src/tilepress.py", "~/.tilepress/settings.json", True),
         ("node_modules/git/index.js", "~/.config/git/settings.json", True),
     ],

@@ -112,9 +112,9 @@ def _is_settings(case: Case, deed: Deed, names: _Names) -> bool:
 
 
 class _Names:
-    """What each package's program is called: `@thing/cli` and `thing-cli` are `thing`, whatever stands between the
-    words; what its commands and modules are called, and the packages of which its process opened a file. No names of
-    programs that everybody has."""
+    """What each package's program is called: `@thing/cli`, `thing-cli` and `thing_core` are `thing`, whatever stands
+    between the words; what its commands and modules are called, and the packages of which its process opened a file. No
+    names of programs that everybody has."""
 
     def __init__(self, case: Case) -> None:
         self.folders = {path for _, event, _, path, _ in case.facts.changed if event.change == "made"}
@@ -155,7 +155,7 @@ class _Names:
 
 def _called(package: str) -> set[str]:
     scope, _, name = package.lower().removeprefix("@").rpartition("/")
-    return {scope, name, name.removesuffix("-cli")} - {""}
+    return {scope, name, re.sub(r"[-_](?:cli|core)$", "", name)} - {""}
 
 
 RULE = Rule(
