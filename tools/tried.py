@@ -24,7 +24,7 @@ REASONS = Path(__file__).parent / "tried.toml"
 HEAD = """\
 # Packages tried
 
-The most-installed packages with install scripts, native builds, or something to do at import, each run whole with
+Popular packages, those with install scripts, native builds or something to do at import first, each run whole with
 `baitbox check` on {date}: installed, imported, its commands run. The page is written by `python -m tools.tried`; the
 reports are not kept here, so run a package yourself to check its line. *Profile* says whether it needs a sheet of its
 own ([profiles](profiles.md)); most need none.
