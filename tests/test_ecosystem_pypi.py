@@ -114,7 +114,7 @@ def test_a_single_module() -> None:
         (wheel("tests", "tests/__init__.py"), {"tests": (True, False)}),
         (
             wheel("thing", "lib/__init__.py", "_plug.py", scripts={"pytest11": {"thing": "_plug:hook"}}),
-            {"lib": (True, False), "_plug": (False, False)},
+            {"lib": (True, False), "_plug": (True, False)},
         ),
         (
             wheel("plug", "plug/__init__.py", "more.py", scripts={"pytest11": {"a": "plug", "b": "more.sub"}}),

@@ -36,7 +36,8 @@ def test_each_of_two_files_gets_its_own() -> None:
         (" (import)", " (import)"),
         (" (require, as in a page)", " (require)"),
         (" (import, as in a page)", " (import)"),
-        ("/lib/y.js (require)", ""),
+        ("/lib/y.js (require)", "/lib/y.js (require)"),
+        ("/lib/y.js (require, as in a page)", "/lib/y.js (require)"),
     ]
 
 
@@ -81,11 +82,3 @@ def test_it_is_no_page_for_what_follows() -> None:
     text = "require('child_process').execFileSync(process.execPath, ['-e', 'if (globalThis.document) process.exit(9)'])"
     done = subprocess.run(["node", "-e", npm.START + PAGE + text], capture_output=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr.decode()
-
-
-def test_what_need_not_load_need_not_end() -> None:
-    exports = {".": "./x.js", "./server.browser": "./y.js", "./server.node": "./z.js"}
-    by_name = {phase.name: phase for phase in every({"exports": exports}, "x.js", "y.js", "z.js")}
-    waits, has_to = by_name["import:pkg/server.browser (require)"], by_name["import:pkg/server.node (require)"]
-    assert (waits.required, waits.open_ended, waits.seconds) == (False, True, npm.OPEN_SECONDS)
-    assert (has_to.required, has_to.open_ended, has_to.seconds) == (True, False, npm.IMPORT_SECONDS)

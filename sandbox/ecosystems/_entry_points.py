@@ -41,13 +41,11 @@ Format = Literal["module", "commonjs", "data", "unknown"]
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A way into a package: `.` or `./sub/path`, and the file that each kind of loading reaches (or none). `matched`:
-    by a pattern, which says that a file may be named, not that it is meant to be loaded."""
+    """A way into a package: `.` or `./sub/path`, and the file that each kind of loading reaches (or none)."""
 
     subpath: str
     required: str | None
     imported: str | None
-    matched: bool = False
 
 
 class EntryPoints(msgspec.Struct, frozen=True):
@@ -95,22 +93,6 @@ def file_format(file: str, manifest: Mapping[str, object], files: Collection[str
             return "unknown"
         folder = posixpath.dirname(folder)
     return "unknown"
-
-
-def for_browsers(manifest: Mapping[str, object]) -> frozenset[str]:
-    """The files that a package.json gives to browsers: by its `browser` (a file, or what replaces what), and by the
-    condition of that name in `exports`. Of a map, at most the first BUDGET."""
-    found: list[object] = []
-    trees: list[tuple[object, bool, int]] = [(manifest.get("browser"), True, 0), (manifest.get("exports"), False, 0)]
-    budget = BUDGET
-    while trees and budget > 0:
-        tree, wanted, depth = trees.pop()
-        budget -= 1
-        if isinstance(tree, Mapping) and depth < _DEEPEST:
-            trees += [(value, wanted or key == "browser", depth + 1) for key, value in list(tree.items())[:budget]]
-        elif isinstance(tree, str) and wanted:
-            found.append(_inside(tree))
-    return frozenset(file for file in found if isinstance(file, str))
 
 
 def main_folders(manifest: Mapping[str, object]) -> tuple[str, ...]:
@@ -286,7 +268,7 @@ class _Exports:
                     subpath = pattern.replace("*", star)
                     if subpath in seen or subpath in entries or self._best(subpath) != pattern:
                         continue
-                    entries[subpath] = msgspec.structs.replace(self._entry(subpath, tree, star), matched=True)
+                    entries[subpath] = self._entry(subpath, tree, star)
         return [entries[subpath] for subpath in sorted(entries)]
 
     def _stars(self, target: str) -> list[str]:

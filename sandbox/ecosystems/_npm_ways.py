@@ -22,12 +22,6 @@ stream string_decoder sys timers tls trace_events tty url util v8 vm wasi worker
 """
 _BUILT_IN = frozenset(_NAMES.split())
 """Names under which Node loads a module of its own, so that a package of that name would never run."""
-_ELSEWHERE = re.compile(
-    r"[/._-](?:browsers?|deno|bun|workerd|cloudflare|react(?:-native|-dom)?|preact|vue|svelte|solid|angular|ember|lit|qwik"
-    r"|next|nuxt|remix|astro|vite|webpack|rollup|jest|vitest|mocha|express|fastify|koa|hono)(?=[/._-]|$)"
-)
-"""Sub-paths that are named after what else runs JavaScript, or after the framework that they are for: whoever imports
-one has that."""
 _LOADABLE = (".js", ".cjs", ".mjs", ".node", ".json")
 
 START = """\
@@ -90,7 +84,6 @@ def ways_in(
     """Every way into a package that is to be tried, the main one first; files that are loaded in turn besides; and what
     is left out, one sentence each. `peers`: optional ones that are absent."""
     found = _entry_points.find(artifact.manifest, files, MOST_ENTRIES, MOST_EXPANDED)
-    browsers = _entry_points.for_browsers(artifact.manifest)
     has_main = any(entry.subpath == "." for entry in found.entries)
     ways: list[Way] = []
     absent = may_raise = 0
@@ -101,7 +94,7 @@ def ways_in(
         # What raises has not been seen, and must not pass for clean, unless something that is known before it runs
         # says why. Without a main entry one of the others has to load, whatever is said of them.
         no_program = _is_no_program(entry)
-        excused = no_program or (entry.subpath != "." and (bool(peers) or _may_raise(entry, files, browsers)))
+        excused = no_program or (entry.subpath != "." and (bool(peers) or _is_absent(entry, files)))
         may_raise += excused and not no_program
         modes = _modes(entry, artifact.manifest, files, node_version)
         either = f"import:{artifact.name}" if excused and not has_main and not no_program else ""
@@ -120,8 +113,7 @@ def ways_in(
     if absent:
         notes.append("The main entry names a file that the package does not have: it cannot be loaded.")
     if may_raise:
-        why = "name absent files, another runtime's or framework's, or are meant by a pattern only"
-        why = f"may want an optional peer that is not installed ({', '.join(peers)})" if peers else why
+        why = f"may want an optional peer that is not installed ({', '.join(peers)})" if peers else "name absent files"
         notes.append(f"{may_raise} entry points {why}: one that raises is not held against it.")
     if found.skipped:
         notes.append(f"{found.skipped} more entry points are not imported: there are limits.")
@@ -155,15 +147,6 @@ def _is_no_program(entry: _entry_points.Entry) -> bool:
     """Whether an entry's file is nothing that Node loads (styles, TypeScript); `require` tries a file of any name."""
     extension = posixpath.splitext(entry.required or entry.imported or "")[1]
     return bool(extension) and extension not in _LOADABLE
-
-
-def _may_raise(entry: _entry_points.Entry, files: frozenset[str], browsers: frozenset[str]) -> bool:
-    """Whether the manifest itself says why a sub-path's file need not load in Node: by a name, for another runtime,
-    or as a browser's, which counts in its short form too (`x.min.js` of `x.js`)."""
-    named = [file for file in (entry.required, entry.imported) if file]
-    is_browsers = bool(named) and all({file, file.replace(".min.", ".")} & browsers for file in named)
-    elsewhere = _ELSEWHERE.search(entry.subpath) is not None
-    return entry.matched or elsewhere or is_browsers or _is_absent(entry, files)
 
 
 def _is_absent(entry: _entry_points.Entry, files: frozenset[str]) -> bool:

@@ -29,7 +29,6 @@ from sandbox.plan import ONLY_LOADED, Artifact, Installed, Phase, Toolchain, she
 MOST_BINS = 12
 MOST_MORE_BINS = 48
 """Programs beyond the first, which are run with `--help` only."""
-OPEN_SECONDS = 10.0
 IMPORT_SECONDS = 45.0
 HELP_SECONDS = 10.0
 _RUN_SECONDS = 5.0
@@ -270,12 +269,9 @@ def import_phase(way: Way, tools: Toolchain, base: Phase, how: str = "", fallbac
     if way.page:
         how, fallback = ", as in a page", way.either
     name = f"import:{way.shown} ({way.mode}{how})"
-    # What need not load need not come to an end either: a page's code may wait for messages for ever.
-    seconds = base.seconds if way.required else min(base.seconds, OPEN_SECONDS)
     return msgspec.structs.replace(
-        base, name=name, argv=argv, either=way.either, required=way.required, fallback=fallback, seconds=seconds,
-        open_ended=not way.required,
-    )  # fmt: skip
+        base, name=name, argv=argv, either=way.either, required=way.required, fallback=fallback
+    )
 
 
 def _load(way: Way) -> str:

@@ -299,30 +299,27 @@ class Way(msgspec.Struct, frozen=True):
     either: str = ""
 
 
-def _is_beside(module: Module, loaded: list[str]) -> bool:
-    """Whether it came along by accident, or is for another program, which need not be there, to load."""
-    return module.name in loaded or bool(_BESIDE.fullmatch(module.name.partition(".")[0]))
+def _is_beside(module: Module) -> bool:
+    return bool(_BESIDE.fullmatch(module.name.partition(".")[0]))
 
 
 def ways_in(artifact: Artifact, installed: Installed) -> tuple[list[Way], list[str], list[str]]:
     """The modules to import, the one named like the distribution first; those that are imported in turn besides
     (what is beyond the limit, and plugins); and what is left out, one sentence each. Each of the first has to load, but
-    for those that are not the package's own, stand beside it by accident or are plugins; where it has no others, one
-    of these has to."""
+    for those that are not the package's own or stand beside it by accident; where it has no others, one of these has
+    to."""
     names = _names(artifact)
     modules = _modules_of_wheel(names) if is_wheel(artifact) else _modules_installed(installed, names)
     same = _plain(artifact.name)
     ordered = sorted(modules, key=lambda module: (_plain(module.name) != same, not module.own))
     kept = ordered[:MOST_MODULES]
-    loaded = plugins(artifact.manifest)
-    own = [module for module in kept if module.own and not _is_beside(module, loaded)]
-    counted = [module for module in kept if module in own or _plain(module.name) == same]
+    counted = [module for module in kept if _plain(module.name) == same or (module.own and not _is_beside(module))]
     either = "" if counted else f"import:{artifact.name}"
     ways = [Way(module.name, module in counted, either) for module in kept]
     notes = []
     if counted and len(counted) < len(kept):
         others = ", ".join(module.name for module in kept if module not in counted)
-        why = "are a dependency's, a plugin of another program's, or made by the build, or stand beside the package"
+        why = "are a dependency's, or made by the build, or stand beside the package"
         notes.append(f"Modules that {why} ({others}): one that raises is not held against it.")
     if len(names) == BUDGET:
         notes.append(f"The package has more than {BUDGET} files: modules among the others are not imported.")
@@ -330,7 +327,7 @@ def ways_in(artifact: Artifact, installed: Installed) -> tuple[list[Way], list[s
         notes.append("The package has no module to import: nothing is imported.")
     more = [module.name for module in ordered[MOST_MODULES:] if module.own]
     known = {way.name for way in ways}
-    every = list(dict.fromkeys(name for name in (*loaded, *more) if name not in known))
+    every = list(dict.fromkeys(name for name in (*plugins(artifact.manifest), *more) if name not in known))
     rest = every[:MOST_REST]
     if rest:
         why = f"beyond the first {MOST_MODULES}, or plugins of other programs"
