@@ -249,3 +249,19 @@ def test_a_command_may_have_git_fetch_from_the_projects_own_remote(
     story.add(events.ConnectionOpened, process=ssh, connection=1, **where)
     story.add(events.DataSent, process=ssh, connection=1, data=b"SSH-2.0-made", size=40)
     assert (rules_of(story, root) == set()) is clean
+
+
+@pytest.mark.parametrize(
+    ("loads", "by_ssh", "told"), [(False, True, True), (False, False, False), (True, True, True), (True, False, True)]
+)
+def test_what_ssh_read_with_consent_is_no_cover_for_who_had_it_load_code(loads: bool, by_ssh: bool, told: bool) -> None:
+    planted = [events.PlantedFile("ssh", f"{HOME}/.ssh/id_ed25519"), events.PlantedFile("aws", f"{HOME}/.aws/config")]
+    story = installed(planted=planted)
+    root = story.begin("run:thing", "run", ["/usr/bin/node", f"{PROJECT}/node_modules/.bin/thing"])
+    words = ["-o", "SendEnv=GIT_PROTOCOL", "git@git.made.internal", ASKED]
+    ssh = story.child(root, "/usr/bin/ssh", ["/usr/bin/ssh", *words])
+    if loads:
+        story.read(ssh, f"{PROJECT}/node_modules/thing/preloaded.so")
+    story.read(ssh, f"{HOME}/.ssh/id_ed25519")
+    asks(story, ssh if by_ssh else root, "POST", "https://elsewhere.test/p")
+    assert ("decoy_read_then_egress" in rules_of(story, root)) is told
