@@ -213,6 +213,25 @@ def test_one_of_several_ways_is_enough(codes: tuple[int | None, ...], counts: bo
         assert report.coverage.missing == ("none of the 2 ways to import:x succeeded",)
 
 
+@pytest.mark.parametrize(
+    ("codes", "counts", "listed"),
+    [
+        ((0, None), True, 2),  # no need of it: it is not told
+        ((NOT_LOADED, 0), True, 3),
+        ((NOT_LOADED, NOT_LOADED), False, 3),
+        ((NOT_LOADED, None), False, 2),  # it should have been tried
+        ((None, None), False, 2),
+    ],
+)
+def test_a_fallback_counts_only_where_it_was_run(codes: tuple[int | None, ...], counts: bool, listed: int) -> None:
+    last = PlannedPhase("import:x (as in a page)", "import", True, False, "import:x", fallback="import:x")
+    ends = [None if code is None else {"code": code} for code in codes]
+    report = verdict(phases(*zip([WAYS[0], last], ends, strict=True)))
+    assert (report.verdict == "clean") is counts
+    assert len(report.coverage.phases) == listed
+    assert verdict(phases((last, None))).verdict == "inconclusive", "nothing else was planned to load it"
+
+
 def test_what_is_still_busy_at_its_limit_is_told_so() -> None:
     ends = [{"status": "timeout", "seconds": 45.0}, {"status": "timeout", "seconds": 10.0}]
     report = verdict(phases(*zip(WAYS, ends, strict=True)))
